@@ -1,0 +1,40 @@
+// The flows in flight: slots that are reused, so that memory grows with what is in flight and not with what has been.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/core/simulator.h"
+#include "sim/net/link.h"
+
+namespace moesim {
+
+enum class FlowId : uint32_t {};  // a slot of the table; another flow may have it once the flow is done
+
+struct Flow {
+  Path path;
+  Bytes bytes;
+  uint64_t tag = 0;
+  uint64_t sequence = 0;  // the how-manieth flow it is; orders what ends at one instant
+};
+
+class FlowTable {
+ public:
+  FlowId insert(Path path, Bytes bytes, uint64_t tag);
+  Flow erase(FlowId flow);
+  const Flow& operator[](FlowId flow) const { return slots_[index(flow)]; }
+  size_t live() const { return slots_.size() - free_.size(); }
+
+ private:
+  std::vector<Flow> slots_;
+  std::vector<FlowId> free_;
+  uint64_t started_ = 0;
+};
+
+// The time from the start of a flow to its first byte at the far end: the sum of its links' latencies.
+Duration path_latency(std::span<const Link> links, Path path);
+
+// Takes the flow out of the table, puts it into the digest and tells its owner.
+void finish_flow(FlowTable& flows, FlowId flow, Simulator& sim, const FlowDone& done);
+
+}  // namespace moesim

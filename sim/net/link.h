@@ -1,0 +1,33 @@
+// A directed link, and what a flow crosses.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "sim/core/units.h"
+
+namespace moesim {
+
+enum class LinkId : int32_t {};
+
+struct Link {
+  Rate capacity;
+  Duration latency;
+};
+
+// The links that a flow crosses, in order. Whoever starts a flow keeps its path alive until the flow is done.
+using Path = std::span<const LinkId>;
+
+// Called when the last byte of a flow has arrived. The tag is what the flow was started with.
+struct FlowDone {
+  void (*call)(void* object, uint64_t tag) = nullptr;
+  void* object = nullptr;
+};
+
+// What a link has carried so far.
+struct LinkUse {
+  Bytes carried;  // payload bytes of all flows that crossed it
+  Duration busy;  // time with at least one flow on it
+};
+
+}  // namespace moesim

@@ -1,0 +1,39 @@
+// Who is on each link and what each link has carried. Flows enter with their first byte and leave with their last.
+#pragma once
+
+#include <vector>
+
+#include "sim/net/link.h"
+
+namespace moesim {
+
+class LinkLedger {
+ public:
+  explicit LinkLedger(std::vector<Link> links);
+
+  void enter(Path path, Bytes bytes, Time now);
+  void leave(Path path, Bytes bytes, Time now);
+
+  std::span<const Link> links() const { return links_; }
+
+  // Bytes count when their flow leaves; the busy time includes the time until now of the flows still on the link.
+  LinkUse use(LinkId link, Time now) const;
+
+  // CHECKs that the link, which has just become idle, delivered what entered it, and no more than its capacity
+  // allows in the time it was busy.
+  void check_idle(LinkId link) const;
+  bool idle(LinkId link) const { return books_[index(link)].flows == 0; }
+
+ private:
+  struct Book {
+    LinkUse use;  // of the finished busy periods
+    Bytes entered;
+    Time busy_since;
+    int64_t flows = 0;
+  };
+
+  std::vector<Link> links_;
+  std::vector<Book> books_;
+};
+
+}  // namespace moesim
