@@ -1,0 +1,24 @@
+// Lower bounds of the time that a task graph takes, whatever the order of events: no run may be shorter, and the
+// largest of them says what the run is bound by.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "sim/work/task_graph.h"
+
+namespace moesim {
+
+struct WorkBounds {
+  Duration critical_path;         // the longest chain of work and of flows that have the network to themselves
+  std::vector<Duration> streams;  // work on each stream, one task after another
+  std::vector<Duration> pools;    // units x length over the pool's units
+  std::vector<Duration> links;    // bytes over capacity
+};
+
+// `pools` are the units of each pool. O(tasks + dependencies + flows x path length).
+WorkBounds work_bounds(const TaskGraph& graph, std::span<const Link> links, size_t streams,
+                       std::span<const int32_t> pools);
+
+}  // namespace moesim

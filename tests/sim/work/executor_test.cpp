@@ -1,0 +1,171 @@
+#include "sim/work/executor.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "sim/core/check.h"
+#include "sim/core/random.h"
+#include "sim/work/bounds.h"
+
+namespace moesim {
+namespace {
+
+const std::vector<LinkId> kLink0 = {LinkId{0}};
+const std::vector<LinkId> kLink1 = {LinkId{1}};
+
+// Two GPUs of 100 units, each with one stream for compute (0, 1) and one for sending (2, 3); a link each way.
+struct Machine {
+  explicit Machine(Fidelity fidelity = Fidelity::flow)
+      : links{{10_GBps, 1_us}, {10_GBps, 1_us}}, executor(sim, fidelity, links, 4, {100, 100}) {}
+
+  std::vector<TaskTimes> run(const TaskGraph& graph) {
+    const GraphId id = executor.submit(graph);
+    sim.run();
+    EXPECT_TRUE(executor.finished(id));
+    return executor.times(id);
+  }
+
+  Simulator sim;
+  std::vector<Link> links;
+  Executor executor;
+};
+
+Task compute(int32_t gpu, Duration length) { return {StreamId{gpu}, PoolId{gpu}, 100, length, 0}; }
+Task copy(int32_t gpu, Duration launch = {}) { return {StreamId{2 + gpu}, kNoPool, 0, launch, 0}; }
+
+TEST(Executor, RunsAStreamInOrderAndDependenciesAcrossStreams) {
+  TaskGraph graph;
+  const TaskId first = add_task(graph, compute(0, 2_us));
+  const TaskId second = add_task(graph, compute(0, 3_us));
+  const TaskId other = add_task(graph, compute(1, 1_us));
+  add_dependency(graph, first, other);
+  const auto times = Machine().run(graph);
+  EXPECT_EQ(times[index(second)].start, Time{} + 2_us);
+  EXPECT_EQ(times[index(second)].end, Time{} + 5_us);
+  EXPECT_EQ(times[index(other)].ready, Time{} + 2_us);
+  EXPECT_EQ(times[index(other)].end, Time{} + 3_us);
+}
+
+// 100,000 B over 10 GB/s take 10 us, after 1 us of latency and 2 us of launch. Both ends wait for the last byte.
+TEST(Executor, ATaskEndsWhenItsBytesHaveArrived) {
+  TaskGraph graph;
+  const TaskId sender = add_task(graph, copy(0, 2_us));
+  const TaskId receiver = add_task(graph, copy(1));
+  add_flow(graph, {sender, receiver, kLink0, 100'000_B});
+  Machine machine;
+  const auto times = machine.run(graph);
+  EXPECT_EQ(times[index(sender)].end, Time{} + 13_us);
+  EXPECT_EQ(times[index(receiver)].start, Time{});
+  EXPECT_EQ(times[index(receiver)].end, Time{} + 13_us);
+  EXPECT_EQ(machine.executor.bytes_sent(), 100'000_B);
+  EXPECT_EQ(machine.executor.bytes_delivered(), 100'000_B);
+}
+
+// A receiver that is late ends when it has started and worked, though its bytes came long before.
+TEST(Executor, BytesMayArriveBeforeTheirReceiverStarts) {
+  TaskGraph graph;
+  const TaskId sender = add_task(graph, copy(0));
+  const TaskId busy = add_task(graph, compute(1, 50_us));
+  const TaskId receiver = add_task(graph, {StreamId{3}, kNoPool, 0, 1_us, 0});
+  add_dependency(graph, busy, receiver);
+  add_flow(graph, {sender, receiver, kLink0, 100'000_B});
+  const auto times = Machine().run(graph);
+  EXPECT_EQ(times[index(sender)].end, Time{} + 11_us);
+  EXPECT_EQ(times[index(receiver)].end, Time{} + 51_us);
+}
+
+TEST(Executor, RunsSeveralGraphsAtOnceInOrderOfSubmissionOnEachStream) {
+  TaskGraph first;
+  add_task(first, compute(0, 4_us));
+  TaskGraph second;
+  add_task(second, compute(0, 1_us));
+  add_task(second, compute(1, 1_us));
+  Machine machine;
+  const GraphId a = machine.executor.submit(first);
+  const GraphId b = machine.executor.submit(second);
+  machine.sim.run();
+  EXPECT_EQ(machine.executor.times(a)[0].end, Time{} + 4_us);
+  EXPECT_EQ(machine.executor.times(b)[0].end, Time{} + 5_us);
+  EXPECT_EQ(machine.executor.times(b)[1].end, Time{} + 1_us);
+  machine.executor.release(a);
+  const GraphId c = machine.executor.submit(second);
+  EXPECT_EQ(c, a);  // its slot is used again
+  machine.sim.run();
+  EXPECT_EQ(machine.executor.times(c)[0].end, Time{} + 6_us);
+}
+
+// A random graph over both GPUs; dependencies go backwards, flows anywhere.
+TaskGraph random_graph(Rng& rng) {
+  TaskGraph graph;
+  const size_t tasks = 1 + rng.below(40);
+  for (size_t t = 0; t < tasks; ++t) {
+    const int32_t gpu = int32_t(rng.below(2));
+    const Duration length{rng.between(0, 20'000'000)};
+    const TaskId task = rng.below(2) == 0 ? add_task(graph, compute(gpu, length)) : add_task(graph, copy(gpu, length));
+    for (int edge = 0; edge < 2; ++edge)
+      if (t > 0 && rng.below(2) == 0) add_dependency(graph, TaskId(rng.below(t)), task);
+  }
+  return graph;
+}
+
+// Flows between copies of one round, both ways, as collectives have them.
+void add_random_exchanges(TaskGraph& graph, Rng& rng) {
+  for (int exchange = 0; exchange < 5; ++exchange) {
+    const TaskId a = add_task(graph, copy(0));
+    const TaskId b = add_task(graph, copy(1));
+    add_flow(graph, {a, b, kLink0, Bytes{rng.between(0, 1'000'000)}});
+    add_flow(graph, {b, a, kLink1, Bytes{rng.between(0, 1'000'000)}});
+  }
+}
+
+TEST(Executor, NeverBeatsTheBoundsAndRunsEverythingOnce) {
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    SCOPED_TRACE(seed);
+    Rng rng(seed);
+    TaskGraph graph = random_graph(rng);
+    add_random_exchanges(graph, rng);
+    Machine machine;
+    const auto times = machine.run(graph);
+    Time makespan;
+    for (size_t t = 0; t < times.size(); ++t) {
+      EXPECT_GE(times[t].end - times[t].start, graph.tasks[t].length);
+      EXPECT_GE(times[t].start, times[t].ready);
+      makespan = std::max(makespan, times[t].end);
+    }
+    for (const auto& edge : graph.dependencies)
+      EXPECT_GE(times[index(edge.after)].start, times[index(edge.before)].end);
+    const std::vector<int32_t> pools = {100, 100};
+    const WorkBounds bounds = work_bounds(graph, machine.links, 4, pools);
+    EXPECT_GE(makespan - Time{}, bounds.critical_path);
+    for (const auto& each : {bounds.streams, bounds.pools, bounds.links})
+      for (const Duration bound : each) EXPECT_GE(makespan - Time{} + Duration{1}, bound);
+  }
+}
+
+// Without contention for links or processors, the run takes exactly its critical path (up to the rounding of flows).
+TEST(Executor, TakesItsCriticalPathWhenNothingIsShared) {
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    SCOPED_TRACE(seed);
+    Rng rng(seed);
+    TaskGraph graph = random_graph(rng);
+    for (Task& task : graph.tasks) task = {task.stream, kNoPool, 0, task.length, 0};
+    add_random_exchanges(graph, rng);
+    Machine machine(Fidelity::ideal);
+    Time makespan;
+    for (const TaskTimes& times : machine.run(graph)) makespan = std::max(makespan, times.end);
+    const Duration path = work_bounds(graph, machine.links, 4, std::vector<int32_t>{100, 100}).critical_path;
+    EXPECT_GE(makespan - Time{}, path);
+    EXPECT_LE((makespan - Time{}).ps, path.ps + 10);  // at most one picosecond a flow of the chain
+  }
+}
+
+TEST(TaskGraph, RefusesADependencyOnALaterTask) {
+  TaskGraph graph;
+  const TaskId first = add_task(graph, compute(0, 1_us));
+  const TaskId second = add_task(graph, compute(0, 1_us));
+  EXPECT_THROW(add_dependency(graph, second, first), InternalError);
+}
+
+}  // namespace
+}  // namespace moesim
