@@ -1,0 +1,34 @@
+#include "sim/comm/collective.h"
+
+#include "sim/core/check.h"
+#include "sim/core/random.h"
+
+namespace moesim {
+
+std::vector<TaskId> add_collective(TaskGraph& graph, const CollectivePlan& plan, std::span<const Member> members,
+                                   const RankPath& path, std::span<const uint32_t> labels, uint64_t key) {
+  CHECK(labels.size() == members.size());
+  CHECK(!plan.rounds.empty());
+  std::vector<TaskId> last;
+  for (size_t round = 0; round < plan.rounds.size(); ++round) {
+    std::vector<TaskId> tasks;
+    for (size_t rank = 0; rank < members.size(); ++rank) {
+      const Member& member = members[rank];
+      tasks.push_back(add_task(graph, {member.stream, member.pool, member.units, member.launch, labels[rank]}));
+      if (round > 0)
+        add_dependency(graph, last[rank], tasks[rank]);
+      else
+        for (const TaskId before : member.after) add_dependency(graph, before, tasks[rank]);
+    }
+    for (const Transfer& transfer : plan.rounds[round]) {
+      if (transfer.bytes == Bytes{} || transfer.from == transfer.to) continue;
+      const uint64_t flow_key = splitmix64(key ^ splitmix64(graph.flows.size()));
+      add_flow(graph, {tasks[size_t(transfer.from)], tasks[size_t(transfer.to)],
+                       path(transfer.from, transfer.to, flow_key), transfer.bytes});
+    }
+    last = std::move(tasks);
+  }
+  return last;
+}
+
+}  // namespace moesim
