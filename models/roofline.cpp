@@ -1,0 +1,105 @@
+#include "models/roofline.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "sim/core/check.h"
+
+namespace moesim {
+namespace {
+
+// (a^4 + b^4)^(1/4), without a power function: products, sums and square roots are exactly rounded, hence monotone.
+double fourth_norm(double a, double b) {
+  const double a2 = a * a;
+  const double b2 = b * b;
+  return std::max({a, b, std::sqrt(std::sqrt(a2 * a2 + b2 * b2))});
+}
+
+KernelCost move_bytes(const CostModel& model, int64_t values, double fraction, double launches) {
+  KernelWork work;
+  work.launch = Duration{int64_t(launches) * model.options.small_launch.ps};
+  work.memory_bytes = double(bytes_of(values, Precision::bf16).count);
+  work.memory_fraction = fraction;
+  // A block of 256 threads that move 16 bytes each: 2,048 values. Fewer blocks than SMs leave some free.
+  work.sm_fraction = std::min(1.0, double(ceil_div(values, 2048)) / model.gpu.sms);
+  return roofline(model.gpu, work);
+}
+
+}  // namespace
+
+int64_t ceil_div(int64_t dividend, int64_t divisor) {
+  CHECK(divisor > 0);
+  return (dividend + divisor - 1) / divisor;
+}
+
+KernelCost roofline(const GpuSpec& gpu, const KernelWork& work) {
+  CHECK(work.memory_fraction > 0);
+  CHECK(work.memory_fraction <= 1);
+  const double memory_s = work.memory_bytes / (gpu.memory_bandwidth.bytes_per_s * work.memory_fraction);
+  KernelCost cost;
+  cost.time = work.launch + duration_of_seconds(fourth_norm(work.compute_s, memory_s));
+  cost.sm_fraction = work.sm_fraction;
+  cost.memory = Bytes{int64_t(work.memory_bytes)};
+  cost.flops = work.flops;
+  cost.bound = work.compute_s > memory_s ? Bound::compute : Bound::memory;
+  if (work.launch.seconds() > std::max(work.compute_s, memory_s)) cost.bound = Bound::launch;
+  return cost;
+}
+
+MatrixRate matrix_rate(const GpuSpec& gpu, Precision weights) {
+  std::optional<FlopRate> native;
+  if (weights == Precision::fp8) native = gpu.fp8;
+  if (weights == Precision::int8) native = gpu.int8;
+  if (weights == Precision::fp4) native = gpu.fp4;
+  // The hardware may be slower there than in bf16 (int8 units on the way out); kernels then expand the weights.
+  if (native && *native > gpu.bf16) return {*native, weights};
+  return {gpu.bf16, Precision::bf16};
+}
+
+KernelCost kernel_cost(const CostModel& model, const Gate& gate) {
+  const DenseGemm scores{gate.tokens, gate.experts, gate.hidden, Precision::bf16};
+  // Scores are fp32, 2 values of bf16 each: softmax and top-k read and write them, sorting moves index and weight.
+  const int64_t values = 2 * (4 * gate.tokens * gate.experts + 6 * gate.tokens * gate.top_k);
+  const std::array parts{kernel_cost(model, scores),
+                         move_bytes(model, values, model.options.elementwise_memory, model.options.gate_kernels)};
+  return in_sequence(parts);
+}
+
+KernelCost kernel_cost(const CostModel& model, const MoveRows& move) {
+  const RooflineOptions& o = model.options;
+  const double fraction = move.order == RowOrder::gather    ? o.gather_memory
+                          : move.order == RowOrder::scatter ? o.scatter_memory
+                                                            : o.scatter_add_memory;
+  return move_bytes(model, 2 * move.rows * move.width, fraction, 1);
+}
+
+KernelCost kernel_cost(const CostModel& model, const ElementWise& work) {
+  return move_bytes(model, work.values_read + work.values_written, model.options.elementwise_memory, 1);
+}
+
+KernelCost kernel_cost(const CostModel& model, const SwiGlu& work) {
+  return move_bytes(model, 5 * work.rows * work.intermediate, model.options.elementwise_memory, 2);
+}
+
+KernelCost kernel_cost(const CostModel& model, const Norm& norm) {
+  return move_bytes(model, 4 * norm.rows * norm.width, model.options.elementwise_memory, 2);
+}
+
+KernelCost in_sequence(std::span<const KernelCost> kernels) {
+  KernelCost total;
+  Duration longest;
+  for (const KernelCost& kernel : kernels) {
+    total.time += kernel.time;
+    total.memory += kernel.memory;
+    total.flops += kernel.flops;
+    total.sm_fraction = std::max(total.sm_fraction, kernel.sm_fraction);
+    if (kernel.time > longest) {
+      longest = kernel.time;
+      total.bound = kernel.bound;
+    }
+  }
+  return total;
+}
+
+}  // namespace moesim

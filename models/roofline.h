@@ -1,0 +1,30 @@
+// The common part of the roofline's kernels. For the sources of the cost model alone.
+#pragma once
+
+#include "models/cost_model.h"
+
+namespace moesim {
+
+// What a kernel asks of the GPU, in seconds and bytes.
+struct KernelWork {
+  Duration launch;
+  double compute_s = 0;
+  double memory_bytes = 0;
+  double memory_fraction = 1;  // of the peak bandwidth
+  double flops = 0;
+  double sm_fraction = 1;
+};
+
+KernelCost roofline(const GpuSpec& gpu, const KernelWork& work);
+
+// The rate at which a GEMM with such weights multiplies, and the precision of the activations it reads.
+struct MatrixRate {
+  FlopRate rate;
+  Precision activations = Precision::bf16;
+};
+MatrixRate matrix_rate(const GpuSpec& gpu, Precision weights);
+
+// Rounded up. CHECKs a positive divisor.
+int64_t ceil_div(int64_t dividend, int64_t divisor);
+
+}  // namespace moesim
