@@ -1,0 +1,48 @@
+// What a trace says about its experts: how unevenly they are loaded, and how much a layer's choice tells of the next.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "traces/routing_trace.h"
+
+namespace moesim {
+
+struct TokenRange {
+  int64_t first = 0;
+  int64_t count = 0;
+};
+inline TokenRange all_tokens(const RoutingTrace& trace) { return {0, trace.tokens}; }
+
+// How often each expert of the layer was chosen; dropped choices count for none.
+std::vector<int64_t> expert_load(const RoutingTrace& trace, int64_t layer, TokenRange range);
+
+// All of them are 0 for a load that is all zero.
+double max_over_mean(std::span<const int64_t> load);
+double gini(std::span<const int64_t> load);          // 0: all equal; (n - 1) / n: one has everything
+double entropy_bits(std::span<const int64_t> load);  // log2(n): all equal; 0: one has everything
+
+// The load of contiguous groups of experts, as expert parallelism without a placement has them. The groups must
+// divide the experts.
+std::vector<int64_t> contiguous_load(std::span<const int64_t> load, int64_t groups);
+
+// Of the first choices (of the largest gate weight) in a layer and in the next one.
+struct Affinity {
+  int64_t pairs = 0;                   // tokens with a first choice in both layers
+  double mutual_information_bits = 0;  // the plug-in estimate: (E - 1)^2 / (2 pairs ln 2) too high for independent ones
+  double concentration = 0;            // the share of tokens that go where most with the same first choice go
+};
+Affinity affinity_to_next(const RoutingTrace& trace, int64_t layer);
+
+// The load within one domain: how far its hottest expert lies above the mean, over the layers.
+struct DomainSkew {
+  int64_t domain = 0;
+  int64_t tokens = 0;
+  double mean = 0;  // of the layers' max_over_mean
+  double max = 0;
+};
+std::vector<DomainSkew> domain_skews(const RoutingTrace& trace);  // of domains with tokens; empty where not recorded
+
+}  // namespace moesim

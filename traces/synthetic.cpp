@@ -1,0 +1,88 @@
+#include "traces/synthetic.h"
+
+#include <fmt/core.h>
+
+#include "sim/core/check.h"
+#include "sim/core/math.h"
+
+namespace moesim {
+namespace {
+
+// After so many draws that hit experts already taken, the rest is searched: a few experts may hold nearly all weight.
+constexpr int kRedrawsMax = 16;
+
+std::vector<double> layer_weights(const SyntheticRouting& options, int64_t layer, int64_t experts, Rng& rng) {
+  std::vector<double> weights(size_t(experts), 1.0);
+  if (options.popularity == Popularity::log_normal)
+    for (double& weight : weights) weight = rng.log_normal(0, options.sigma);
+  if (options.popularity == Popularity::zipf) weights = zipf_weights(size_t(experts), options.exponent);
+  if (options.popularity == Popularity::per_layer)
+    weights = zipf_weights(size_t(experts), options.skews[size_t(layer) % options.skews.size()]);
+  rng.shuffle(std::span(weights));
+  return weights;
+}
+
+}  // namespace
+
+SyntheticRouter::SyntheticRouter(const SyntheticRouting& options, RoutingShape shape, uint64_t seed)
+    : shape_(shape),
+      seed_(Rng::stream(seed, fmt::format("synthetic tokens {}", options.stream)).next()),
+      chosen_in_(size_t(shape.experts), 0) {
+  CHECK(shape.experts > 0 && shape.experts <= kTraceExpertsMax);
+  CHECK(shape.top_k > 0 && shape.top_k <= shape.experts);
+  CHECK(options.popularity != Popularity::per_layer || !options.skews.empty());
+  for (int64_t layer = 0; layer < shape.layers; ++layer) {
+    Rng rng = Rng::stream(seed, fmt::format("synthetic popularity {}", layer));
+    const std::vector<double> weights = layer_weights(options, layer, shape.experts, rng);
+    layers_.push_back({weights, AliasTable(weights)});
+  }
+}
+
+void SyntheticRouter::route(int64_t token, std::span<uint16_t> row) {
+  CHECK(row.size() == size_t(shape_.layers * shape_.top_k));
+  Rng rng(splitmix64(seed_ ^ splitmix64(uint64_t(token))));
+  size_t at = 0;
+  for (const Layer& layer : layers_) {
+    ++choice_;
+    for (int64_t k = 0; k < shape_.top_k; ++k) row[at++] = draw(layer, rng);
+  }
+}
+
+// An expert that this choice has not taken yet. Redrawing what was taken, and drawing among the rest after some
+// redraws, both give each free expert its weight's share of the free weight.
+uint16_t SyntheticRouter::draw(const Layer& layer, Rng& rng) {
+  const auto take = [&](size_t expert) { return chosen_in_[expert] = choice_, uint16_t(expert); };
+  for (int redraw = 0; redraw < kRedrawsMax; ++redraw)
+    if (const size_t expert = layer.table.draw(rng); chosen_in_[expert] != choice_) return take(expert);
+
+  double free_weight = 0;
+  for (size_t expert = 0; expert < layer.weights.size(); ++expert)
+    if (chosen_in_[expert] != choice_) free_weight += layer.weights[expert];
+  double left = rng.uniform() * free_weight;
+  size_t last_free = 0;
+  for (size_t expert = 0; expert < layer.weights.size(); ++expert) {
+    if (chosen_in_[expert] == choice_) continue;
+    last_free = expert;
+    left -= layer.weights[expert];
+    if (left < 0) break;
+  }
+  return take(last_free);
+}
+
+RoutingTrace synthetic_trace(const SyntheticRouting& options, RoutingShape shape, uint64_t seed, int64_t first_token,
+                             int64_t tokens) {
+  SyntheticRouter router(options, shape, seed);
+  RoutingTrace trace;
+  trace.tokens = tokens;
+  trace.layers = shape.layers;
+  trace.top_k = shape.top_k;
+  trace.experts = shape.experts;
+  const size_t row = size_t(shape.layers * shape.top_k);
+  trace.ids.resize(size_t(tokens) * row);
+  for (int64_t i = 0; i < tokens; ++i)
+    router.route(first_token + i, std::span(trace.ids).subspan(size_t(i) * row, row));
+  trace.source = "synthetic";
+  return trace;
+}
+
+}  // namespace moesim
