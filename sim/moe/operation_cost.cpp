@@ -1,0 +1,66 @@
+#include "sim/moe/operation_cost.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+
+#include "sim/core/check.h"
+
+namespace moesim {
+namespace {
+
+// Rows arrive in order of their source; they are regrouped by expert, computed, and each token's results are summed.
+KernelCost experts_with_regrouping(const LlmOnGpu& gpu, const OperationWork& work) {
+  const int64_t rows = std::accumulate(work.expert_rows.begin(), work.expert_rows.end(), int64_t{0});
+  const int64_t hidden = gpu.llm.hidden;
+  return in_sequence(std::array{kernel_cost(gpu.cost, MoveRows{rows, hidden, RowOrder::gather}),
+                                experts_cost(gpu, work.expert_rows),
+                                kernel_cost(gpu.cost, ElementWise{rows * hidden, work.received_copies * hidden})});
+}
+
+KernelCost kernels_of(const StepModel& model, Operation operation, const OperationWork& work) {
+  const LlmOnGpu sharded{model.gpu, model.llm, model.precision, model.layout.tp};
+  const LlmOnGpu whole{model.gpu, model.llm, model.precision, 1};
+  const int64_t hidden = model.llm.hidden;
+  switch (operation) {
+    case Operation::attention:
+      return attention_costs(sharded, work.layer, work.requests).total();
+    case Operation::lm_head:
+      return lm_head_cost(sharded, int64_t(work.requests.size()));  // each request's last token
+    case Operation::gate:
+      return gate_cost(whole, work.held_tokens);
+    case Operation::experts:
+      return experts_with_regrouping(whole, work);
+    case Operation::unpermute:
+      return kernel_cost(model.gpu, ElementWise{work.sent_copies * hidden, work.held_tokens * hidden});
+    case Operation::shared:  // LongCat-Flash has dense feed-forwards beside its experts instead of shared ones
+      if (model.llm.shared_experts == 0) return dense_ffn_cost(whole, work.layer, work.held_tokens);
+      return shared_experts_cost(whole, work.held_tokens);
+    case Operation::dense:
+      return dense_ffn_cost(whole, work.layer, work.held_tokens);
+    case Operation::tp:
+    case Operation::dispatch:
+    case Operation::combine:
+      break;
+  }
+  CHECK(!is_communication(operation));
+  return {};
+}
+
+bool has_nothing_to_do(Operation operation, const OperationWork& work) {
+  if (operation == Operation::attention || operation == Operation::lm_head) return work.requests.empty();
+  if (operation == Operation::experts) return work.received_copies == 0;
+  return work.held_tokens == 0;
+}
+
+}  // namespace
+
+OperationCost operation_cost(const StepModel& model, Operation operation, const OperationWork& work) {
+  if (has_nothing_to_do(operation, work)) return {};
+  const KernelCost cost = kernels_of(model, operation, work);
+  const double sms = std::ceil(cost.sm_fraction * model.gpu.gpu.sms);
+  return {cost.time, std::clamp(int32_t(sms), 1, model.gpu.gpu.sms)};
+}
+
+}  // namespace moesim

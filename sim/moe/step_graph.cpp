@@ -1,0 +1,181 @@
+#include "sim/moe/step_graph.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "sim/core/check.h"
+#include "sim/core/random.h"
+
+namespace moesim {
+namespace {
+
+// Builds the graph one operation at a time. done_[operation][gpu] is the task after which a GPU is done with it.
+class StepBuilder {
+ public:
+  StepBuilder(const StepInput& in, Rng& rng) : in_(in), layout_(in.model.layout), rng_(rng) {
+    int32_t moe_layer = 0;
+    for (int32_t layer = 0; layer < in.model.llm.layers; ++layer)
+      moe_layer_.push_back(is_moe_layer(in.model.llm, layer) ? moe_layer++ : -1);
+    result_.traffic.resize(size_t(moe_layer));
+  }
+
+  StepGraph build() {
+    for (const ScheduledOperation& step : in_.schedule) {
+      if (step.operation == Operation::tp)
+        done_.push_back(add_reduction(step));
+      else if (step.operation == Operation::dispatch || step.operation == Operation::combine)
+        done_.push_back(add_all_to_all(step));
+      else
+        done_.push_back(add_compute(step));
+    }
+    return std::move(result_);
+  }
+
+ private:
+  static uint32_t label(const ScheduledOperation& step) { return pack({step.operation, step.layer, step.part}); }
+
+  std::vector<TaskId> tasks_before(const ScheduledOperation& step, GpuId gpu) const {
+    std::vector<TaskId> tasks;
+    for (const int32_t before : step.after) tasks.push_back(done_[size_t(before)][index(gpu)]);
+    return tasks;
+  }
+
+  // Traffic of one part, computed when the part is first asked for; parts of a layer come in order of schedule.
+  const LayerTraffic& traffic(const ScheduledOperation& step) {
+    if (step.layer != part_layer_ || step.parts != int32_t(parts_.size())) {
+      part_layer_ = step.layer;
+      parts_.assign(size_t(step.parts), {});
+    }
+    LayerTraffic& part = parts_[size_t(step.part)];
+    if (part.copies.empty()) {
+      part = layer_traffic(in_.routing, in_.placement, layout_, in_.communication.token_copies,
+                           moe_layer_[size_t(step.layer)], step.part, step.parts);
+      add_to_whole(part, result_.traffic[size_t(moe_layer_[size_t(step.layer)])]);
+    }
+    return part;
+  }
+
+  static void add_to_whole(const LayerTraffic& part, LayerTraffic& whole) {
+    if (whole.copies.empty()) {
+      whole = part;
+      return;
+    }
+    for (size_t pair = 0; pair < part.copies.size(); ++pair) whole.copies[pair] += part.copies[pair];
+    for (size_t gpu = 0; gpu < part.rows.size(); ++gpu)
+      for (size_t slot = 0; slot < part.rows[gpu].size(); ++slot) whole.rows[gpu][slot] += part.rows[gpu][slot];
+    whole.assignments += part.assignments;
+    whole.dropped += part.dropped;
+  }
+
+  // What GPU `gpu` has to do in an operation that computes.
+  OperationWork work_of(const ScheduledOperation& step, GpuId gpu) {
+    OperationWork work;
+    work.layer = step.layer;
+    work.requests = in_.batch.ranks[size_t(layout_.attention_rank(gpu))];
+    const int64_t held = in_.routing.first_token[index(gpu) + 1] - in_.routing.first_token[index(gpu)];
+    work.held_tokens = held * (step.part + 1) / step.parts - held * step.part / step.parts;
+    const size_t gpus = size_t(layout_.gpus);
+    if (step.operation == Operation::experts) {
+      const LayerTraffic& part = traffic(step);
+      work.expert_rows = part.rows[index(gpu)];
+      for (size_t from = 0; from < gpus; ++from) work.received_copies += part.copies[from * gpus + index(gpu)];
+    }
+    if (step.operation == Operation::unpermute) {
+      CHECK(step.parts == 1);
+      const LayerTraffic& whole = result_.traffic[size_t(moe_layer_[size_t(step.layer)])];
+      for (size_t to = 0; to < gpus; ++to) work.sent_copies += whole.copies[index(gpu) * gpus + to];
+    }
+    return work;
+  }
+
+  std::vector<TaskId> add_compute(const ScheduledOperation& step) {
+    std::vector<TaskId> tasks;
+    for (int32_t g = 0; g < layout_.gpus; ++g) {
+      const GpuId gpu{g};
+      const OperationCost cost = operation_cost(in_.model, step.operation, work_of(step, gpu));
+      const int32_t units = cost.time > Duration{} ? cost.sms : 0;
+      const TaskId task = add_task(result_.graph, {stream_of(gpu, step.lane), units > 0 ? pool_of(gpu) : kNoPool, units,
+                                                   cost.time, label(step)});
+      for (const TaskId before : tasks_before(step, gpu)) add_dependency(result_.graph, before, task);
+      tasks.push_back(task);
+    }
+    return tasks;
+  }
+
+  // A group of one GPU calls no collective.
+  Member member(const ScheduledOperation& step, GpuId gpu, int32_t ranks) const {
+    if (ranks == 1) return {stream_of(gpu, step.lane), kNoPool, 0, {}, tasks_before(step, gpu)};
+    const int32_t sms = std::min(in_.communication.sms, in_.model.gpu.gpu.sms);
+    return {stream_of(gpu, step.lane), sms > 0 ? pool_of(gpu) : kNoPool, sms, in_.communication.launch,
+            tasks_before(step, gpu)};
+  }
+
+  // One collective over the GPUs [first, first + count).
+  void add_group(const ScheduledOperation& step, const CollectivePlan& plan, int32_t first, int32_t count,
+                 std::vector<TaskId>& done) {
+    std::vector<Member> members;
+    for (int32_t rank = 0; rank < count; ++rank) members.push_back(member(step, GpuId(first + rank), count));
+    const std::vector<uint32_t> labels(size_t(count), label(step));
+    const auto path = [&](int32_t from, int32_t to, uint64_t key) {
+      return in_.communication.path(first + from, first + to, key);
+    };
+    const auto last = add_collective(result_.graph, plan, members, path, labels, rng_.next());
+    done.insert(done.end(), last.begin(), last.end());
+  }
+
+  std::vector<TaskId> add_all_to_all(const ScheduledOperation& step) {
+    const LayerTraffic& part = traffic(step);
+    const bool dispatch = step.operation == Operation::dispatch;
+    const Bytes token = dispatch ? in_.communication.dispatch_token : in_.communication.combine_token;
+    const size_t gpus = size_t(layout_.gpus);
+    const size_t ep = size_t(layout_.ep);
+    std::vector<TaskId> done;
+    for (int32_t group = 0; group < layout_.expert_groups(); ++group) {
+      const size_t first = size_t(group) * ep;
+      std::vector<Bytes> bytes(ep * ep);
+      for (size_t from = 0; from < ep; ++from)
+        for (size_t to = 0; to < ep; ++to) {
+          const int64_t copies = part.copies[(first + from) * gpus + first + to];
+          bytes[dispatch ? from * ep + to : to * ep + from] = copies * token;
+          if (from != to) result_.payload += copies * token;
+        }
+      const CollectivePlan plan = in_.communication.all_to_all.decide({layout_.ep, bytes}, rng_);
+      add_group(step, plan, int32_t(first), layout_.ep, done);
+    }
+    return done;
+  }
+
+  // Before attention the ranks of a tensor-parallel group gather their tokens, after it they sum and scatter them.
+  std::vector<TaskId> add_reduction(const ScheduledOperation& step) {
+    const bool after_attention =
+        !step.after.empty() && in_.schedule[size_t(step.after.front())].operation == Operation::attention;
+    std::vector<TaskId> done;
+    for (int32_t rank = 0; rank < layout_.attention_ranks(); ++rank) {
+      const int64_t tokens = new_tokens(in_.batch.ranks[size_t(rank)]);
+      const Bytes bytes{tokens * in_.model.llm.hidden * 2};  // activations are bf16
+      result_.payload += int64_t{layout_.tp - 1} * bytes;    // each shard to its owner, or from it to the others
+      const auto reduction = after_attention ? Reduction::reduce_scatter : Reduction::all_gather;
+      const CollectivePlan plan = in_.communication.reduction.decide({reduction, layout_.tp, bytes}, rng_);
+      add_group(step, plan, rank * layout_.tp, layout_.tp, done);
+    }
+    return done;
+  }
+
+  const StepInput& in_;
+  const Layout& layout_;
+  Rng& rng_;
+  std::vector<int32_t> moe_layer_;  // [layer] number among the MoE layers, or -1
+  std::vector<std::vector<TaskId>> done_;
+  int32_t part_layer_ = -1;
+  std::vector<LayerTraffic> parts_;  // of part_layer_
+  StepGraph result_;
+};
+
+}  // namespace
+
+StepGraph build_step(const StepInput& in, Rng& rng) {
+  CHECK(in.model.llm.layers < 1 << 16);
+  return StepBuilder(in, rng).build();
+}
+
+}  // namespace moesim

@@ -1,0 +1,68 @@
+// The task graph of one step: every operation of the schedule on every GPU, with its time and its traffic.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "models/cost_model.h"
+#include "models/llm.h"
+#include "sim/comm/collective.h"
+#include "sim/moe/batch.h"
+#include "sim/moe/layout.h"
+#include "sim/moe/operation_cost.h"
+#include "sim/moe/placement.h"
+#include "sim/moe/schedule.h"
+#include "sim/moe/traffic.h"
+#include "sim/work/task_graph.h"
+
+namespace moesim {
+
+// What a task is, as its label says it.
+struct TaskLabel {
+  Operation operation{};
+  int32_t layer = 0;
+  int32_t part = 0;
+};
+constexpr uint32_t pack(TaskLabel label) {
+  return uint32_t(label.operation) | uint32_t(label.layer) << 4 | uint32_t(label.part) << 20;
+}
+constexpr TaskLabel unpack_label(uint32_t packed) {
+  return {Operation(packed & 0xF), int32_t(packed >> 4 & 0xFFFF), int32_t(packed >> 20)};
+}
+static_assert(kOperations <= 16);
+
+// Streams and processor pools of the cluster: each GPU has kLanes streams and one pool, its SMs.
+constexpr StreamId stream_of(GpuId gpu, Lane lane) { return StreamId(int32_t(gpu) * int32_t(kLanes) + int32_t(lane)); }
+constexpr PoolId pool_of(GpuId gpu) { return PoolId(int32_t(gpu)); }
+
+// How collectives run.
+struct CommunicationModel {
+  PolicyChoice<AllToAllAlgorithm> all_to_all;
+  PolicyChoice<ReductionAlgorithm> reduction;
+  TokenCopies token_copies = TokenCopies::per_gpu;
+  int32_t sms = 0;
+  Duration launch;
+  Bytes dispatch_token;  // one token on its way to an expert
+  Bytes combine_token;
+  RankPath path;  // between GPUs
+};
+
+struct StepInput {
+  const StepModel& model;
+  const Batch& batch;
+  const StepRouting& routing;
+  const Placement& placement;
+  const Schedule& schedule;
+  const CommunicationModel& communication;
+};
+
+struct StepGraph {
+  TaskGraph graph;
+  std::vector<LayerTraffic> traffic;  // [MoE layer], all parts together
+  Bytes payload;                      // what the collectives have to bring from one GPU to another
+};
+
+// The random numbers serve collective algorithms and the choice of paths.
+StepGraph build_step(const StepInput& in, Rng& rng);
+
+}  // namespace moesim

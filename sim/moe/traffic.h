@@ -1,0 +1,37 @@
+// Where the tokens of a MoE layer go: from the GPU that holds a token to the GPUs that host its experts.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "sim/moe/layout.h"
+#include "sim/moe/placement.h"
+
+namespace moesim {
+
+// How often a token travels to a GPU that hosts several of its experts. Real dispatchers (DeepEP, SGLang, vLLM with
+// DeepEP) send one copy to each GPU, and get one partial sum back.
+enum class TokenCopies { per_gpu, per_expert };
+
+constexpr auto enum_names(TokenCopies) {
+  return std::to_array<std::pair<TokenCopies, const char*>>(
+      {{TokenCopies::per_gpu, "per_gpu"}, {TokenCopies::per_expert, "per_expert"}});
+}
+
+// copies[from * gpus + to]: token copies that GPU `from` sends to GPU `to`, those for itself included.
+// rows[gpu]: tokens that each expert hosted there computes, in order of expert; zeros included.
+struct LayerTraffic {
+  std::vector<int64_t> copies;
+  std::vector<std::vector<int64_t>> rows;
+  int64_t assignments = 0;  // (token, expert) pairs computed
+  int64_t dropped = 0;      // choices that reach no expert
+};
+
+// Traffic of part `part` of `parts` of each GPU's tokens. A token's expert is looked for in its own expert-parallel
+// group; an expert with several hosts serves tokens in turn. CHECKs that no choice is lost.
+LayerTraffic layer_traffic(const StepRouting& routing, const Placement& placement, const Layout& layout,
+                           TokenCopies copies, int32_t moe_layer, int32_t part, int32_t parts);
+
+}  // namespace moesim
