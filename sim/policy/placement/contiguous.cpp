@@ -1,0 +1,16 @@
+// Contiguous placement: experts in order, in equal blocks, as most serving engines start.
+
+#include "sim/moe/placement.h"
+
+namespace moesim {
+namespace {
+
+Placement place_contiguous(const PlacementInput& in, const NoOptions&, Rng&) {
+  return place_each(in, [&](int32_t, int32_t expert) { return int64_t{expert} * in.gpus / in.experts; });
+}
+
+[[maybe_unused]] const bool registered =
+    Registry<PlacementPolicy>::instance().add("contiguous", "experts in order, in equal blocks", place_contiguous);
+
+}  // namespace
+}  // namespace moesim
