@@ -1,0 +1,65 @@
+#include "sim/run/memory_plan.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "models/memory.h"
+
+namespace moesim {
+namespace {
+
+// Weights that tensor parallelism shards come from a share of tp, those it leaves whole from a share of one.
+MemoryUse use_of_gpu(const LoadedScenario& loaded, const Layout& layout, const std::vector<Request>& requests) {
+  const LlmSpec& llm = loaded.model;
+  MemoryShare share;
+  share.experts = int64_t{(llm.experts + layout.ep - 1) / layout.ep} * moe_layers(llm);
+  share.precision = loaded.scenario.precision.model;
+  share.cached_requests = int64_t(requests.size());
+  for (const Request& request : requests) share.cached_tokens += request.context + request.new_tokens;
+  share.batch_tokens = new_tokens(requests) / layout.tp;
+  share.expert_rows = share.batch_tokens * llm.top_k;
+  MemoryUse use = memory_use(llm, share);
+
+  share.tensor_parallel = layout.tp;
+  share.batch_tokens = new_tokens(requests);
+  const MemoryUse sharded = memory_use(llm, share);
+  use.attention = sharded.attention;
+  use.embeddings = sharded.embeddings;
+  use.cache = sharded.cache;
+  use.activations = std::max(use.activations, sharded.activations);
+  return use;
+}
+
+MemoryResult result_of(const MemoryUse& use, Bytes capacity) {
+  MemoryResult result;
+  result.weights_attention = use.attention.count;
+  result.weights_experts = use.experts.count;
+  result.weights_other = (use.dense + use.shared + use.embeddings).count;
+  result.kv_cache = use.cache.count;
+  result.activations = use.activations.count;
+  result.total = use.total().count;
+  result.capacity = capacity.count;
+  return result;
+}
+
+}  // namespace
+
+std::vector<MemoryResult> plan_memory(const LoadedScenario& loaded, const Layout& layout, const Batch& batch) {
+  const Bytes capacity{int64_t(double(loaded.gpu.memory.count) * loaded.scenario.memory.usable)};
+  std::vector<MemoryResult> results;
+  for (int32_t gpu = 0; gpu < layout.gpus; ++gpu) {
+    const auto& requests = batch.ranks[size_t(layout.attention_rank(GpuId(gpu)))];
+    const MemoryUse use = use_of_gpu(loaded, layout, requests);
+    if (use.total() > capacity)
+      throw ConfigError(loaded.source,
+                        fmt::format("GPU {} needs {:.2f} GiB but {} has {:.2f} GiB usable: {}. More GPUs (ep, tp), "
+                                    "a smaller batch or lower precision would make it fit",
+                                    gpu, double(use.total().count) / double(1 << 30), loaded.gpu.name,
+                                    double(capacity.count) / double(1 << 30), describe(use)));
+    results.push_back(result_of(use, capacity));
+  }
+  return results;
+}
+
+}  // namespace moesim

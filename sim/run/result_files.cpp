@@ -1,0 +1,75 @@
+#include "sim/run/result_files.h"
+
+#include <fmt/core.h>
+
+#include <iterator>
+
+#include "sim/config/atomic_file.h"
+#include "sim/config/json_text.h"
+
+namespace moesim {
+namespace {
+
+// Quotes where a name holds a comma or a quote (RFC 4180).
+std::string csv_text(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + '"';
+}
+
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw ConfigError(folder.string(), "cannot make this folder: " + error.message());
+}
+
+}  // namespace
+
+std::string layers_csv(const Results& results) {
+  std::string csv =
+      "layer,time_s,gpu_load_max_over_mean,expert_load_max_over_mean,copies_per_token,remote_fraction,cross_node_"
+      "fraction\n";
+  for (const LayerResult& layer : results.layers)
+    fmt::format_to(std::back_inserter(csv), "{},{},{},{},{},{},{}\n", layer.layer, layer.time_s,
+                   layer.gpu_load_max_over_mean, layer.expert_load_max_over_mean, layer.copies_per_token,
+                   layer.remote_fraction, layer.cross_node_fraction);
+  return csv;
+}
+
+std::string gpus_csv(const Results& results) {
+  std::string csv =
+      "gpu,name,compute_s,exposed_communication_s,idle_s,expert_rows,weights_attention_bytes,weights_experts_bytes,"
+      "weights_other_bytes,kv_cache_bytes,activations_bytes,memory_bytes,capacity_bytes\n";
+  for (const GpuResult& gpu : results.gpu_list) {
+    const MemoryResult& memory = gpu.memory;
+    fmt::format_to(std::back_inserter(csv), "{},{},{},{},{},{},{},{},{},{},{},{},{}\n", gpu.gpu, csv_text(gpu.name),
+                   gpu.compute_s, gpu.exposed_communication_s, gpu.idle_s, gpu.expert_rows, memory.weights_attention,
+                   memory.weights_experts, memory.weights_other, memory.kv_cache, memory.activations, memory.total,
+                   memory.capacity);
+  }
+  return csv;
+}
+
+std::string links_csv(const Results& results) {
+  std::string csv = "link,kind,bytes,busy_s,utilisation\n";
+  for (const LinkResult& link : results.links)
+    fmt::format_to(std::back_inserter(csv), "{},{},{},{},{}\n", csv_text(link.link), link.kind, link.bytes, link.busy_s,
+                   link.utilisation);
+  return csv;
+}
+
+void write_result_files(const std::filesystem::path& folder, const Scenario& scenario, const Results& results,
+                        const Timeline& timeline) {
+  make_folder(folder);
+  std::vector<std::string> gpu_names;
+  for (const GpuResult& gpu : results.gpu_list) gpu_names.push_back(gpu.name);
+  write_file_atomically(folder / "scenario.json", json_text(scenario));
+  write_file_atomically(folder / "layers.csv", layers_csv(results));
+  write_file_atomically(folder / "gpus.csv", gpus_csv(results));
+  write_file_atomically(folder / "links.csv", links_csv(results));
+  write_file_atomically(folder / "timeline.json", timeline_json(timeline, gpu_names));
+  write_file_atomically(folder / "results.json", json_text(results));  // last: its presence says all is there
+}
+
+}  // namespace moesim

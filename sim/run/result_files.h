@@ -1,0 +1,22 @@
+// What a run leaves in its folder: results.json, scenario.json (every default filled in), tables as CSV, timeline.json.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "sim/run/results.h"
+#include "sim/run/scenario.h"
+#include "sim/run/timeline.h"
+
+namespace moesim {
+
+std::string layers_csv(const Results& results);
+std::string gpus_csv(const Results& results);
+std::string links_csv(const Results& results);
+
+// Each file is written under a temporary name and renamed; the folder is made if need be. A ConfigError says what
+// could not be written.
+void write_result_files(const std::filesystem::path& folder, const Scenario& scenario, const Results& results,
+                        const Timeline& timeline);
+
+}  // namespace moesim

@@ -1,0 +1,128 @@
+#include "sim/run/routing_source.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "sim/config/error.h"
+#include "sim/core/check.h"
+#include "sim/run/names.h"
+#include "traces/synthetic.h"
+
+namespace moesim {
+namespace {
+
+const RoutingTrace& trace_of(const RoutingSource& source) {
+  return source.recorded == nullptr ? source.drawn : *source.recorded;
+}
+
+int64_t judged_tokens(const RoutingSource& source) { return trace_of(source).tokens - source.train_tokens; }
+
+int64_t sequences_of(const Batch& batch) {
+  int64_t sequences = 0;
+  for (const auto& requests : batch.ranks) sequences += int64_t(requests.size());
+  return sequences;
+}
+
+// Copies a trace token's choices into every layer of the step.
+void copy_choices(const RoutingSource& source, int64_t trace_token, int64_t step_token, StepRouting& step) {
+  for (int32_t layer = 0; layer < step.layers; ++layer) {
+    const auto from = choices(trace_of(source), trace_token, layer % trace_of(source).layers);
+    std::copy_n(from.begin(), step.top_k, step.ids.begin() + (int64_t{layer} * step.tokens + step_token) * step.top_k);
+  }
+}
+
+// Enough drawn tokens that each is judged once in the first steps; further steps use them again.
+constexpr int64_t kDrawnChoicesMax = int64_t{1} << 27;
+
+RoutingTrace drawn_trace(const LoadedScenario& loaded, const RoutingSource& source, const Batch& batch) {
+  const Scenario& scenario = loaded.scenario;
+  const double judged_part = 1 - scenario.routing.train_fraction;
+  const int64_t row = int64_t{source.layers} * source.top_k;
+  const double wanted = double(new_tokens(batch)) * scenario.steps / judged_part + 1;
+  const int64_t one_step = int64_t(double(new_tokens(batch)) / judged_part) + 1;
+  const int64_t tokens = std::max(one_step, int64_t(std::min(wanted, double(kDrawnChoicesMax / row))));
+  const RoutingShape shape{source.layers, loaded.model.experts + loaded.model.zero_experts, source.top_k};
+  RoutingTrace trace = synthetic_trace(scenario.routing.synthetic, shape, scenario.seed, 0, tokens);
+  trace.experts = loaded.model.experts;  // zero experts, the last of those drawn, compute nothing
+  for (uint16_t& expert : trace.ids)
+    if (expert >= trace.experts) expert = kNoExpert;
+  trace.notes.push_back(
+      fmt::format("routing is drawn ({}), not recorded", name_of(scenario.routing.synthetic.popularity)));
+  return trace;
+}
+
+}  // namespace
+
+RoutingSource routing_of(const LoadedScenario& loaded, const Batch& batch) {
+  RoutingSource source;
+  source.layers = moe_layers(loaded.model);
+  source.top_k = loaded.model.top_k;
+  if (loaded.trace == nullptr) source.drawn = drawn_trace(loaded, source, batch);
+  source.recorded = loaded.trace;
+  const int64_t tokens = trace_of(source).tokens;
+  source.train_tokens = std::min(tokens - 1, int64_t(double(tokens) * loaded.scenario.routing.train_fraction));
+  return source;
+}
+
+std::vector<std::vector<int64_t>> past_load(const RoutingSource& source) {
+  std::vector<std::vector<int64_t>> load(size_t(source.layers),
+                                         std::vector<int64_t>(size_t(trace_of(source).experts), 0));
+  for (int64_t token = 0; token < source.train_tokens; ++token)
+    for (int32_t layer = 0; layer < source.layers; ++layer) {
+      const auto chosen = choices(trace_of(source), token, layer % trace_of(source).layers);
+      for (int32_t k = 0; k < source.top_k; ++k)
+        if (chosen[size_t(k)] != kNoExpert) ++load[size_t(layer)][chosen[size_t(k)]];
+    }
+  return load;
+}
+
+StepRouting route_step(const RoutingSource& source, const Batch& batch, const Layout& layout, int64_t step) {
+  StepRouting routing;
+  routing.tokens = new_tokens(batch);
+  routing.layers = source.layers;
+  routing.experts = int32_t(trace_of(source).experts);
+  routing.top_k = source.top_k;
+  routing.ids.resize(size_t(routing.layers) * size_t(routing.tokens) * size_t(routing.top_k));
+  routing.first_token.push_back(0);
+
+  const int64_t judged = judged_tokens(source);
+  const int64_t sequences = sequences_of(batch);
+  CHECK(judged > 0);
+  int64_t sequence = 0;
+  int64_t next = 0;
+  for (const auto& requests : batch.ranks) {
+    const int64_t first = next;
+    for (const Request& request : requests) {
+      const int64_t place = sequence++ * judged / sequences + step * request.new_tokens;
+      for (int64_t t = 0; t < request.new_tokens; ++t)
+        copy_choices(source, source.train_tokens + (place + t) % judged, next++, routing);
+    }
+    for (int32_t rank = 1; rank <= layout.tp; ++rank)  // the tensor-parallel ranks hold equal shares
+      routing.first_token.push_back(first + (next - first) * rank / layout.tp);
+  }
+  CHECK(next == routing.tokens);
+  CHECK(routing.first_token.size() == size_t(layout.gpus) + 1);
+  return routing;
+}
+
+std::vector<std::string> routing_notes(const RoutingSource& source, const Batch& batch, int64_t steps) {
+  std::vector<std::string> notes = trace_of(source).notes;
+  const RoutingTrace& trace = trace_of(source);
+  if (source.layers > trace.layers)
+    notes.push_back(
+        fmt::format("the model has {} MoE layers, the trace {}: its layers are repeated", source.layers, trace.layers));
+  if (source.layers < trace.layers)
+    notes.push_back(
+        fmt::format("the model has {} MoE layers, the trace {}: only the first are used", source.layers, trace.layers));
+  if (source.top_k < trace.top_k)
+    notes.push_back(fmt::format("the model chooses {} experts, the trace {}: those of lowest gate weight are cut",
+                                source.top_k, trace.top_k));
+  const int64_t needed = new_tokens(batch) * steps;
+  if (needed > judged_tokens(source))
+    notes.push_back(fmt::format("{} tokens are judged but the trace has {} for that: some are used more than once",
+                                needed, judged_tokens(source)));
+  return notes;
+}
+
+}  // namespace moesim

@@ -1,0 +1,38 @@
+// Where the routing of each step comes from: a trace, or a generator that is made into one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/moe/batch.h"
+#include "sim/moe/layout.h"
+#include "sim/moe/routing.h"
+#include "sim/run/scenario.h"
+#include "traces/routing_trace.h"
+
+namespace moesim {
+
+struct RoutingSource {
+  const RoutingTrace* recorded = nullptr;  // the scenario's trace, or
+  RoutingTrace drawn;                      // one that a generator drew
+  int64_t train_tokens = 0;                // the first of the trace; steps are judged on the others
+  int32_t layers = 0;                      // MoE layers of the model
+  int32_t top_k = 0;                       // of the model
+};
+
+// The scenario's trace, or one that is drawn for its batch.
+RoutingSource routing_of(const LoadedScenario& loaded, const Batch& batch);
+
+// Tokens that each expert of each MoE layer got in the training part: [layer][expert].
+std::vector<std::vector<int64_t>> past_load(const RoutingSource& source);
+
+// The choices of a step's tokens. Each sequence of the batch reads the judged part from a place of its own, evenly
+// spaced, and goes on there in the next step; who reaches the end starts again. Layers beyond the trace's repeat it,
+// choices beyond the model's k are cut.
+StepRouting route_step(const RoutingSource& source, const Batch& batch, const Layout& layout, int64_t step);
+
+// What a reader of the results should know of the routing: repeated layers, cut choices, tokens used again.
+std::vector<std::string> routing_notes(const RoutingSource& source, const Batch& batch, int64_t steps);
+
+}  // namespace moesim

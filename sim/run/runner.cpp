@@ -1,0 +1,153 @@
+#include "sim/run/runner.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "sim/core/check.h"
+#include "sim/core/random.h"
+#include "sim/moe/step_graph.h"
+#include "sim/run/accounts.h"
+#include "sim/run/cluster.h"
+#include "sim/run/memory_plan.h"
+#include "sim/run/names.h"
+#include "sim/run/routing_source.h"
+#include "sim/work/bounds.h"
+#include "sim/work/executor.h"
+#include "topologies/routes.h"
+
+namespace moesim {
+namespace {
+
+// fp8 travels with one 4-byte scale every 128 values, as DeepEP sends it.
+Bytes token_bytes(int64_t hidden, Precision precision) {
+  const Bytes values = bytes_of(hidden, precision);
+  return precision == Precision::fp8 ? values + Bytes{(hidden + 127) / 128 * 4} : values;
+}
+
+StepModel step_model(const LoadedScenario& loaded, const Layout& layout) {
+  return {loaded.model, layout, {loaded.gpu, loaded.scenario.cost}, loaded.scenario.precision.model};
+}
+
+ScheduleInput schedule_input(const LlmSpec& llm, const Layout& layout) {
+  ScheduleInput in;
+  for (int32_t layer = 0; layer < llm.layers; ++layer) in.layer_is_moe.push_back(is_moe_layer(llm, layer));
+  in.has_shared_experts = llm.shared_intermediate + llm.dense_ffn_per_layer > 0;
+  in.has_tp = layout.tp > 1;
+  return in;
+}
+
+Placement placement_of(const LoadedScenario& loaded, const Layout& layout, const RoutingSource& routing) {
+  PlacementInput in;
+  in.layers = routing.layers;
+  in.experts = loaded.model.experts;
+  in.gpus = layout.ep;
+  in.gpus_per_node = std::min(layout.gpus_per_node, layout.ep);
+  in.slots_per_gpu = (in.experts + in.gpus - 1) / in.gpus;
+  in.past_load = past_load(routing);
+  Rng rng = Rng::stream(loaded.scenario.seed, "placement");
+  Placement placement = loaded.scenario.placement.decide(in, rng);
+  check_placement(placement, in);
+  return placement;
+}
+
+CommunicationModel communication_of(const LoadedScenario& loaded, const Topology& topology, Routes& routes) {
+  const CommunicationConfig& config = loaded.scenario.communication;
+  return {.all_to_all = config.all_to_all,
+          .reduction = config.reduction,
+          .token_copies = config.token_copies,
+          .sms = config.sms,
+          .launch = config.launch,
+          .dispatch_token = token_bytes(loaded.model.hidden, loaded.scenario.precision.dispatch),
+          .combine_token = token_bytes(loaded.model.hidden, loaded.scenario.precision.combine),
+          .path = [&topology, &routes](int32_t from, int32_t to, uint64_t key) {
+            return routes.path(vertex_of(topology, GpuId(from)), vertex_of(topology, GpuId(to)), key);
+          }};
+}
+
+// Invariants 3 and 5 of docs/invariants.md, for one step that has run. An ideal network carries more than its links
+// can.
+void check_step(const StepGraph& step, const StepRouting& routing, const WorkBounds& bounds, Fidelity fidelity,
+                Duration length) {
+  for (const LayerTraffic& traffic : step.traffic)
+    CHECK(traffic.assignments + traffic.dropped == routing.tokens * routing.top_k);
+  // The network rounds each finish up to a picosecond and balances rates to 1e-9.
+  const Duration slack{1000 + length.ps / 1'000'000'000};
+  CHECK(bounds.critical_path <= length + slack);
+  for (const auto& resource : {bounds.streams, bounds.pools})
+    for (const Duration busy : resource) CHECK(busy <= length + slack);
+  if (fidelity == Fidelity::ideal) return;
+  for (const Duration busy : bounds.links) CHECK(busy <= length + slack);
+}
+
+}  // namespace
+
+void check_scenario(const LoadedScenario& loaded) {
+  const Cluster cluster = build_cluster(loaded);
+  const Batch batch = batch_of(loaded.scenario, cluster.layout);
+  plan_memory(loaded, cluster.layout, batch);
+}
+
+Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
+  const Scenario& scenario = loaded.scenario;
+  const Cluster cluster = build_cluster(loaded);
+  const Layout& layout = cluster.layout;
+  const Batch batch = batch_of(scenario, layout);
+  const std::vector<MemoryResult> memory = plan_memory(loaded, layout, batch);
+  const RoutingSource routing_source = routing_of(loaded, batch);
+  const Placement placement = placement_of(loaded, layout, routing_source);
+  Rng schedule_rng = Rng::stream(scenario.seed, "schedule");
+  const ScheduleInput schedule_in = schedule_input(loaded.model, layout);
+  const Schedule schedule = scenario.schedule.decide(schedule_in, schedule_rng);
+  check_schedule(schedule, schedule_in);
+
+  Routes routes(cluster.topology, scenario.seed);
+  const CommunicationModel communication = communication_of(loaded, cluster.topology, routes);
+  const StepModel model = step_model(loaded, layout);
+  const size_t streams = size_t(layout.gpus) * kLanes;
+  const std::vector<int32_t> pools(size_t(layout.gpus), loaded.gpu.sms);
+  Simulator sim;
+  Executor executor(sim, scenario.network, cluster.topology.links, streams, pools);
+  if (control.progress != nullptr) executor.count_tasks(&control.progress->tasks_done);
+
+  Accounts accounts(loaded, cluster);
+  Rng step_rng = Rng::stream(scenario.seed, "step");
+  Bytes payload;
+  bool complete = true;
+  std::string digest = sim.digest.hex();  // of the steps that were finished
+  int64_t events = 0;
+  for (int32_t step = 0; step < scenario.steps && complete; ++step) {
+    const StepRouting routing = route_step(routing_source, batch, layout, step);
+    const StepGraph graph = build_step({model, batch, routing, placement, schedule, communication}, step_rng);
+    payload += graph.payload;
+    if (control.progress != nullptr)
+      control.progress->tasks_total =
+          control.progress->tasks_done + int64_t(graph.graph.tasks.size()) * (scenario.steps - step);
+
+    const Time begin = sim.now();
+    const GraphId id = executor.submit(graph.graph);
+    complete = sim.run(control.stop);
+    if (!complete) break;
+    CHECK(executor.finished(id));
+    CHECK(executor.bytes_sent() == payload);  // invariant 2
+    CHECK(executor.bytes_delivered() == payload);
+    const WorkBounds bounds = work_bounds(graph.graph, cluster.topology.links, streams, pools);
+    check_step(graph, routing, bounds, scenario.network, sim.now() - begin);
+    accounts.add_step(graph, executor, id, bounds, routing.tokens, begin, sim.now());
+    digest = sim.digest.hex();
+    events = int64_t(sim.events());
+    if (control.timeline != nullptr) add_step(*control.timeline, graph.graph, executor.times(id), step);
+    executor.release(id);
+  }
+
+  Results results = accounts.results(memory);
+  results.complete = complete;
+  results.notes = routing_notes(routing_source, batch, scenario.steps);
+  results.digest = digest;
+  results.events = events;
+  results.tokens_per_step = new_tokens(batch);
+  return results;
+}
+
+}  // namespace moesim

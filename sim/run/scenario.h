@@ -1,0 +1,239 @@
+// A scenario: everything that a run depends on, as one JSON file says it. docs/scenario.md is made from this file.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/cost_model.h"
+#include "models/devices.h"
+#include "models/llm.h"
+#include "models/llm_kernels.h"
+#include "sim/comm/collective.h"
+#include "sim/config/fields.h"
+#include "sim/config/json.h"
+#include "sim/config/registry.h"
+#include "sim/moe/placement.h"
+#include "sim/moe/schedule.h"
+#include "sim/moe/traffic.h"
+#include "sim/net/network.h"
+#include "topologies/builder.h"
+#include "traces/routing_trace.h"
+#include "traces/synthetic.h"
+
+namespace moesim {
+
+// A server by the names of its devices. What is not given follows from the devices' catalogue files.
+struct NodeConfig {
+  std::string gpu = "h100-sxm-80";
+  std::string nic = "connectx-7";
+  std::string cpu = "xeon-platinum-8480";
+  int32_t gpus = 8;
+  int32_t nics = 8;
+  int32_t gpus_per_pcie_switch = 2;
+  int32_t sockets = 2;
+  std::optional<Rate> nvlink;
+  std::optional<Rate> pcie;
+  std::optional<Rate> nic_rate;
+  Duration nvlink_latency = NodeSpec{}.nvlink_latency;
+  Duration pcie_latency = NodeSpec{}.pcie_latency;
+  std::optional<Duration> nic_latency;
+};
+
+template <class Visitor>
+void fields(Visitor& v, NodeConfig& s) {
+  const auto latency = between(Duration{}, Duration{1'000'000'000'000});
+  v.optional("gpu", s.gpu, "GPU: a name of `moesim list gpus`, or a JSON file of that form");
+  v.optional("nic", s.nic, "NIC: a name of `moesim list nics`, or a JSON file of that form");
+  v.optional("cpu", s.cpu, "CPU of each socket: a name of `moesim list cpus`, or a JSON file of that form");
+  v.optional("gpus", s.gpus, between(1, 1024), "GPUs of a server");
+  v.optional("nics", s.nics, between(0, 1024), "NICs of a server; GPU g uses NIC g * nics / gpus");
+  v.optional("gpus_per_pcie_switch", s.gpus_per_pcie_switch, between(1, 1024),
+             "GPUs that share a PCIe switch and its uplink");
+  v.optional("sockets", s.sockets, between(1, 16), "CPU sockets of a server");
+  v.optional("nvlink", s.nvlink, at_least(Rate{0}),
+             "NVLink of one GPU, each direction; 0 GB/s where there is none. The GPU's own");
+  v.optional("pcie", s.pcie, above(Rate{0}),
+             "PCIe of a GPU or NIC, each direction. 85 % of the GPU's nominal rate, which copies reach");
+  v.optional("nic_rate", s.nic_rate, above(Rate{0}), "one NIC, each direction. The NIC's own");
+  v.optional("nvlink_latency", s.nvlink_latency, latency, "from a GPU to the NVSwitch, or back");
+  v.optional("pcie_latency", s.pcie_latency, latency, "of one PCIe link");
+  v.optional("nic_latency", s.nic_latency, latency,
+             "from a NIC to its leaf switch, or back. Half of the NIC's own, which counts both ends");
+}
+
+struct ClusterConfig {
+  int32_t nodes = 1;
+  NodeConfig node;
+  PolicyChoice<TopologyBuilder> fabric{"leaf-spine"};
+};
+
+template <class Visitor>
+void fields(Visitor& v, ClusterConfig& s) {
+  v.optional("nodes", s.nodes, between(1, 100'000), "servers");
+  v.optional("node", s.node, "what each server is made of");
+  v.optional("fabric", s.fabric, "what joins the servers");
+}
+
+struct ParallelismConfig {
+  int32_t tp = 1;
+  std::optional<int32_t> ep;
+};
+
+template <class Visitor>
+void fields(Visitor& v, ParallelismConfig& s) {
+  v.optional("tp", s.tp, between(1, 1024), "GPUs that share one attention rank (tensor parallelism), within a server");
+  v.optional("ep", s.ep, between(1, 1'000'000),
+             "GPUs over which the experts of a layer are spread (expert parallelism). All, or the most that have "
+             "an expert each and divide them");
+}
+
+struct PrecisionConfig {
+  LlmPrecision model;
+  Precision dispatch = Precision::bf16;
+  Precision combine = Precision::bf16;
+};
+
+template <class Visitor>
+void fields(Visitor& v, PrecisionConfig& s) {
+  fields(v, s.model);
+  v.optional("dispatch", s.dispatch, "tokens on their way to experts; fp8 adds a 4-byte scale every 128 values");
+  v.optional("combine", s.combine, "results on their way back");
+}
+
+struct RequestConfig {
+  int32_t count = 1;
+  int64_t new_tokens = 1;
+  int64_t context = 0;
+};
+
+template <class Visitor>
+void fields(Visitor& v, RequestConfig& s) {
+  v.optional("count", s.count, between(1, 1'000'000), "like requests");
+  v.required("new_tokens", s.new_tokens, between(int64_t{1}, int64_t{100'000'000}),
+             "tokens that the step computes for each: a prefill chunk's length, 1 in decode");
+  v.optional("context", s.context, between(int64_t{0}, int64_t{100'000'000}), "tokens already in the KV cache of each");
+}
+
+struct RoutingConfig {
+  std::string trace;
+  SyntheticRouting synthetic;
+  double train_fraction = 0.5;
+};
+
+template <class Visitor>
+void fields(Visitor& v, RoutingConfig& s) {
+  v.optional("trace", s.trace,
+             "routing trace, HDF5 or .npz, relative to the scenario file; without it, routing is synthetic");
+  v.optional("synthetic", s.synthetic, "how routing is drawn where no trace is given");
+  v.optional("train_fraction", s.train_fraction, between(0.0, 0.95),
+             "part of the trace, from its start, whose loads placements may know; steps are judged on the rest");
+}
+
+struct CommunicationConfig {
+  PolicyChoice<AllToAllAlgorithm> all_to_all{"direct"};
+  PolicyChoice<ReductionAlgorithm> reduction{"direct"};
+  TokenCopies token_copies = TokenCopies::per_gpu;
+  int32_t sms = 20;  // DeepEP's normal kernels, README: 20 SMs or 24
+  // NCCL and DeepEP calls of no bytes in a CUDA graph take about 16 us on two H100s (measured), most of it this.
+  Duration launch{10'000'000};
+};
+
+template <class Visitor>
+void fields(Visitor& v, CommunicationConfig& s) {
+  v.optional("all_to_all", s.all_to_all, "how tokens travel to experts and back");
+  v.optional("reduction", s.reduction, "how tensor-parallel ranks sum and share activations");
+  v.optional("token_copies", s.token_copies,
+             "a token with several experts on one GPU travels there once, or once an expert");
+  v.optional("sms", s.sms, between(0, 1024),
+             "SMs that a communication kernel holds; 0 where copy engines or NICs do all the work");
+  v.optional("launch", s.launch, between(Duration{}, 1_s),
+             "from the start of a communication kernel to its first byte");
+}
+
+struct MemoryConfig {
+  double usable = 0.92;
+};
+
+template <class Visitor>
+void fields(Visitor& v, MemoryConfig& s) {
+  v.optional("usable", s.usable, between(0.01, 1.0),
+             "part of a GPU's memory that weights, KV cache and activations may fill");
+}
+
+// As the file gives it, with defaults filled in.
+struct Scenario {
+  int32_t format_version = 1;
+  std::string name;
+  std::string description;
+  std::string model;
+  ClusterConfig cluster;
+  ParallelismConfig parallelism;
+  PrecisionConfig precision;
+  std::vector<RequestConfig> batch;
+  RoutingConfig routing;
+  PolicyChoice<PlacementPolicy> placement{"contiguous"};
+  PolicyChoice<SchedulePolicy> schedule{"sequential"};
+  CommunicationConfig communication;
+  RooflineOptions cost;
+  MemoryConfig memory;
+  Fidelity network = Fidelity::flow;
+  int32_t steps = 1;
+  uint64_t seed = 1;
+};
+
+template <class Visitor>
+void fields(Visitor& v, Scenario& s) {
+  v.required("format_version", s.format_version, between(1, 1), "version of this format");
+  v.optional("name", s.name, "title in reports; the file's name where it is empty");
+  v.optional("description", s.description, "what the scenario is about");
+  v.required("model", s.model,
+             "LLM: a name of `moesim list llms`, a Hugging Face config.json, or a JSON file as in models/llms");
+  v.optional("cluster", s.cluster, "servers and what joins them");
+  v.optional("parallelism", s.parallelism, "how the model is spread over GPUs");
+  v.optional("precision", s.precision, "number formats");
+  v.required("batch", s.batch,
+             "requests of each attention rank in a step; entries of one token are decode, others prefill");
+  v.optional("routing", s.routing, "which experts tokens choose");
+  v.optional("placement", s.placement, "which GPUs host which experts");
+  v.optional("schedule", s.schedule, "in which order a step does its operations");
+  v.optional("communication", s.communication, "collectives");
+  v.optional("cost", s.cost, "what kernels reach of the data sheet's rates");
+  v.optional("memory", s.memory, "memory of a GPU");
+  v.optional("network", s.network, "fidelity: `ideal` has no contention, `flow` shares links max-min fairly");
+  v.optional("steps", s.steps, between(1, 1'000'000), "steps to run");
+  v.optional("seed", s.seed, between(uint64_t{0}, uint64_t{9'007'199'254'740'992}), "of all random choices");
+}
+
+void check_fields(const Scenario& s, const std::function<void(std::string key, std::string message)>& fault);
+
+// A scenario with what its names stand for.
+struct LoadedScenario {
+  Scenario scenario;
+  std::string source;            // the file, as errors name it
+  JsonNode root;                 // what it says, for the lines of faults found later
+  std::filesystem::path folder;  // of the file; trace paths are relative to it
+  LlmSpec model;
+  GpuSpec gpu;
+  NicSpec nic;
+  CpuSpec cpu;
+  const RoutingTrace* trace = nullptr;  // in the store it was loaded with; none where routing is drawn
+};
+
+// Traces by file name, so that variants share what they read, and all is read before any thread starts: the HDF5
+// library is not safe to use from several.
+using TraceStore = std::map<std::string, RoutingTrace>;
+
+// Reads, checks and resolves. Throws one ConfigError with every fault found. The store must outlive the scenario.
+LoadedScenario load_scenario(const std::filesystem::path& file, const std::vector<std::string>& settings,
+                             TraceStore& traces);
+
+NodeSpec node_spec(const LoadedScenario& loaded);
+
+}  // namespace moesim

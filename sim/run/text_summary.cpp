@@ -1,0 +1,163 @@
+#include "sim/run/text_summary.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <functional>
+#include <iterator>
+
+namespace moesim {
+namespace {
+
+constexpr size_t kBusiestLinks = 5;
+constexpr int kBarWidth = 30;
+
+std::string seconds(double s) { return with_prefix(s, "s"); }
+double percent(double part, double whole) { return whole > 0 ? 100 * part / whole : 0; }
+
+std::string bar(double fraction) {
+  const int full = std::clamp(int(std::lround(fraction * kBarWidth)), 0, kBarWidth);
+  return std::string(size_t(full), '#') + std::string(size_t(kBarWidth - full), ' ');
+}
+
+void append_breakdown(std::string& out, const Results& results) {
+  fmt::format_to(std::back_inserter(out), "\n{:<12}{:>12}{:>8}  {:<{}}{:>12}\n", "operation", "exposed", "of step", "",
+                 kBarWidth, "hidden");
+  for (const OperationResult& operation : results.breakdown)
+    fmt::format_to(std::back_inserter(out), "{:<12}{:>12}{:>7.1f}%  {}{:>12}\n", operation.operation,
+                   seconds(operation.exposed_s), percent(operation.exposed_s, results.step_time_s),
+                   bar(operation.exposed_s / results.step_time_s),
+                   operation.hidden_s > 0 ? seconds(operation.hidden_s) : "-");
+  fmt::format_to(std::back_inserter(out), "{:<12}{:>12}{:>7.1f}%  {}\n", "idle", seconds(results.idle_s),
+                 percent(results.idle_s, results.step_time_s), bar(results.idle_s / results.step_time_s));
+}
+
+void append_links(std::string& out, const Results& results) {
+  if (results.links.empty()) return;
+  fmt::format_to(std::back_inserter(out), "\nbusiest links{:>51}{:>12}\n", "use", "carried");
+  for (size_t l = 0; l < std::min(kBusiestLinks, results.links.size()); ++l) {
+    const LinkResult& link = results.links[l];
+    fmt::format_to(std::back_inserter(out), "  {:<8}{:<48}{:>5.1f}%{:>12}\n", link.kind, link.link,
+                   100 * link.utilisation, with_prefix(double(link.bytes), "B"));
+  }
+}
+
+void append_memory(std::string& out, const Results& results) {
+  const auto fullest = std::max_element(results.gpu_list.begin(), results.gpu_list.end(),
+                                        [](const auto& a, const auto& b) { return a.memory.total < b.memory.total; });
+  if (fullest == results.gpu_list.end()) return;
+  const MemoryResult& memory = fullest->memory;
+  const auto bytes = [](int64_t count) { return with_prefix(double(count), "B"); };
+  fmt::format_to(
+      std::back_inserter(out),
+      "\nmemory       {} of {} usable a GPU: experts {}, attention {}, other weights {}, KV cache {}, activations {}\n",
+      bytes(memory.total), bytes(memory.capacity), bytes(memory.weights_experts), bytes(memory.weights_attention),
+      bytes(memory.weights_other), bytes(memory.kv_cache), bytes(memory.activations));
+}
+
+double operation_s(const Results& results, const char* name) {
+  for (const OperationResult& operation : results.breakdown)
+    if (operation.operation == name) return operation.exposed_s;
+  return 0;
+}
+
+// A row of a comparison: how it is called, its value, how the value is written, and whether more is better.
+struct ComparedQuantity {
+  const char* name;
+  std::function<double(const Results&)> value;
+  std::function<std::string(double)> text;
+};
+
+std::vector<ComparedQuantity> compared_quantities() {
+  const auto number = [](double value) { return fmt::format("{:.3f}", value); };
+  const auto rate = [](double value) { return with_prefix(value, "tok/s"); };
+  std::vector<ComparedQuantity> rows = {
+      {"step time", [](const Results& r) { return r.step_time_s; }, seconds},
+      {"tokens/s", [](const Results& r) { return r.tokens_per_s; }, rate},
+  };
+  for (const char* name :
+       {"attention", "tp", "gate", "dispatch", "experts", "shared", "dense", "combine", "unpermute", "lm_head"})
+    rows.push_back({name, [name](const Results& r) { return operation_s(r, name); }, seconds});
+  rows.push_back({"idle", [](const Results& r) { return r.idle_s; }, seconds});
+  rows.push_back({"GPU load max/mean", [](const Results& r) { return r.gpu_load_max_over_mean; }, number});
+  rows.push_back({"bytes sent", [](const Results& r) { return double(r.bytes_sent); },
+                  [](double value) { return with_prefix(value, "B"); }});
+  rows.push_back({"busiest link use",
+                  [](const Results& r) { return r.links.empty() ? 0 : r.links.front().utilisation; },
+                  [](double value) { return fmt::format("{:.1f}%", 100 * value); }});
+  return rows;
+}
+
+}  // namespace
+
+std::string with_prefix(double value, const char* unit) {
+  constexpr std::array<const char*, 9> prefixes = {"p", "n", "u", "m", "", "k", "M", "G", "T"};
+  if (value == 0) return fmt::format("0 {}", unit);
+  size_t prefix = 4;
+  while (std::abs(value) >= 999.95 && prefix + 1 < prefixes.size()) value /= 1000, ++prefix;
+  while (std::abs(value) < 1 && prefix > 0) value *= 1000, --prefix;
+  const int decimals = std::abs(value) >= 100 ? 1 : std::abs(value) >= 10 ? 2 : 3;
+  return fmt::format("{:.{}f} {}{}", value, decimals, prefixes[prefix], unit);
+}
+
+std::string text_summary(const Results& results) {
+  std::string out;
+  const auto line = [&](const char* name, const std::string& text) {
+    fmt::format_to(std::back_inserter(out), "{:<13}{}\n", name, text);
+  };
+  line("scenario", results.scenario +
+                       (results.complete ? "" : "   INCOMPLETE: it was stopped; these are the steps that were done"));
+  if (results.steps.empty()) return out + "no step was finished\n";
+  line("step time", fmt::format("{} mean of {} step{} ({} to {})", seconds(results.step_time_s), results.steps.size(),
+                                results.steps.size() == 1 ? "" : "s", seconds(results.step_time_min_s),
+                                seconds(results.step_time_max_s)));
+  line("throughput", fmt::format("{} on {} GPUs, {} a GPU", with_prefix(results.tokens_per_s, "tok/s"), results.gpus,
+                                 with_prefix(results.tokens_per_s / results.gpus, "tok/s")));
+  line("GPU load", fmt::format("max/mean {:.3f} of expert rows, mean over MoE layers", results.gpu_load_max_over_mean));
+  append_breakdown(out, results);
+  append_links(out, results);
+  append_memory(out, results);
+  const BoundResult& bounds = results.bounds;
+  fmt::format_to(std::back_inserter(out),
+                 "bounds       {:.1f}% critical path, {:.1f}% compute ({}), {:.1f}% link ({})\n",
+                 percent(bounds.critical_path_s, results.step_time_s), percent(bounds.compute_s, results.step_time_s),
+                 bounds.compute_where, percent(bounds.link_s, results.step_time_s), bounds.link_where);
+  line("bound by", bounds.holds);
+  line("network", fmt::format("{}, {} flows, {} events", results.network, results.flows, results.events));
+  line("times from", results.time_source);
+  for (const std::string& note : results.notes) line("note", note);
+  line("digest", results.digest);
+  return out;
+}
+
+std::string comparison_text(const std::vector<std::string>& labels, const std::vector<Results>& results) {
+  std::string out = fmt::format("{:<19}", "");
+  std::vector<size_t> widths;
+  for (const std::string& label : labels) {
+    widths.push_back(std::max<size_t>(22, label.size() + 10));
+    fmt::format_to(std::back_inserter(out), "{:>{}}", fmt::format("{}{:>8}", label, ""), widths.back());
+  }
+  out += '\n';
+  for (const ComparedQuantity& row : compared_quantities()) {
+    const double first = row.value(results.front());
+    if (std::all_of(results.begin(), results.end(), [&](const Results& r) { return row.value(r) == 0; })) continue;
+    fmt::format_to(std::back_inserter(out), "{:<19}", row.name);
+    for (size_t v = 0; v < results.size(); ++v) {
+      const double value = row.value(results[v]);
+      const std::string change = v == 0 || first == 0 ? "" : fmt::format("{:+.1f}%", 100 * (value / first - 1));
+      fmt::format_to(std::back_inserter(out), "{:>{}}", fmt::format("{}{:>8}", row.text(value), change), widths[v]);
+    }
+    out += '\n';
+  }
+  fmt::format_to(std::back_inserter(out), "{:<19}", "bound by");
+  for (size_t v = 0; v < results.size(); ++v) {
+    const std::string& holds = results[v].bounds.holds;
+    fmt::format_to(std::back_inserter(out), "{:>{}}", fmt::format("{}{:>8}", holds.substr(0, holds.find(':')), ""),
+                   widths[v]);
+  }
+  return out + '\n';
+}
+
+}  // namespace moesim
