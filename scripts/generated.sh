@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# The files of the repository that moesim writes about itself: scripts/generated.sh [--write] [BUILD]
+# Without --write it says which of them differ from what the program prints, and fails if one does.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+write=0
+if [[ ${1:-} == --write ]]; then write=1; shift; fi
+moesim=${1:-build}/moesim
+stale=0
+
+# generated FILE ARGUMENT...: the file holds what `moesim ARGUMENT...` prints.
+generated() {
+  if ((write)); then
+    "$moesim" "${@:2}" >"$1"
+  elif ! "$moesim" "${@:2}" | diff -u "$1" - | head -20; then
+    echo "$1 is not what 'moesim ${*:2}' prints; run scripts/generated.sh --write"
+    stale=1
+  fi
+}
+
+generated docs/scenario.schema.json schema
+generated docs/scenario.md schema scenario --markdown
+generated docs/results.schema.json schema results
+generated docs/moesim.1 man
+exit $stale
