@@ -1,6 +1,6 @@
 #include "sim/run/result_files.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>  // core.h alone does not link format_to() under clang
 
 #include <iterator>
 

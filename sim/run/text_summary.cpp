@@ -1,6 +1,6 @@
 #include "sim/run/text_summary.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>  // core.h alone does not link format_to() under clang
 
 #include <algorithm>
 #include <array>
