@@ -16,7 +16,7 @@ VertexId add_vertex(Topology& topology, Vertex vertex) {
   if (vertex.kind == VertexKind::gpu) topology.gpus.push_back(id);
   if (vertex.kind == VertexKind::cpu) topology.cpus.push_back(id);
   topology.nodes = std::max(topology.nodes, vertex.node + 1);
-  boost::add_vertex(std::move(vertex), topology.graph);
+  boost::add_vertex(vertex, topology.graph);
   return id;
 }
 

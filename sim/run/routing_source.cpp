@@ -38,10 +38,10 @@ constexpr int64_t kDrawnChoicesMax = int64_t{1} << 27;
 RoutingTrace drawn_trace(const LoadedScenario& loaded, const RoutingSource& source, const Batch& batch) {
   const Scenario& scenario = loaded.scenario;
   const double judged_part = 1 - scenario.routing.train_fraction;
-  const int64_t row = int64_t{source.layers} * source.top_k;
+  const int64_t tokens_max = kDrawnChoicesMax / std::max(int64_t{1}, int64_t{source.layers} * source.top_k);
   const double wanted = double(new_tokens(batch)) * scenario.steps / judged_part + 1;
   const int64_t one_step = int64_t(double(new_tokens(batch)) / judged_part) + 1;
-  const int64_t tokens = std::max(one_step, int64_t(std::min(wanted, double(kDrawnChoicesMax / row))));
+  const int64_t tokens = std::max(one_step, int64_t(std::min(wanted, double(tokens_max))));
   const RoutingShape shape{source.layers, loaded.model.experts + loaded.model.zero_experts, source.top_k};
   RoutingTrace trace = synthetic_trace(scenario.routing.synthetic, shape, scenario.seed, 0, tokens);
   trace.experts = loaded.model.experts;  // zero experts, the last of those drawn, compute nothing
