@@ -8,7 +8,7 @@
 
 namespace moesim {
 
-VertexId add_vertex(Topology& topology, Vertex vertex) {
+VertexId add_vertex(Topology& topology, const Vertex& vertex) {
   const VertexId id{int32_t(boost::num_vertices(topology.graph))};
   const bool is_new = topology.by_name.emplace(vertex.name, id).second;
   CHECK(is_new);

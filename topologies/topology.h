@@ -74,7 +74,7 @@ struct Topology {
 };
 
 // Names must be new.
-VertexId add_vertex(Topology& topology, Vertex vertex);
+VertexId add_vertex(Topology& topology, const Vertex& vertex);
 
 // One directed link.
 LinkId add_one_way_link(Topology& topology, VertexId from, VertexId to, Link link, LinkKind kind);
