@@ -72,15 +72,15 @@ TEST(AddCollective, MakesATaskARankAndAFlowATransferOfBytes) {
   const CollectivePlan plan{{{{0, 1, 10_B}, {1, 0, 20_B}}, {{0, 1, 0_B}}}};
   std::vector<Member> members(2);
   members[0].after = {before};
-  const std::vector<LinkId> path = {LinkId{5}};
+  members[1].endpoint = EndpointId{9};
   const std::vector<uint32_t> labels = {7, 8};
-  const auto last =
-      add_collective(graph, plan, members, [&](int32_t, int32_t, uint64_t) { return Path(path); }, labels, 1);
+  const auto last = add_collective(graph, plan, members, labels, 1);
   EXPECT_EQ(last, (std::vector<TaskId>{TaskId{3}, TaskId{4}}));
   ASSERT_EQ(graph.flows.size(), 2u);
   EXPECT_EQ(graph.flows[0].from, TaskId{1});
   EXPECT_EQ(graph.flows[0].to, TaskId{2});
-  EXPECT_EQ(graph.flows[1].bytes, 20_B);
+  EXPECT_EQ(graph.flows[0].message.to, EndpointId{9});
+  EXPECT_EQ(graph.flows[1].message.bytes, 20_B);
   EXPECT_EQ(graph.dependencies.size(), 3u);  // before -> first round of rank 0; first -> second round of both
   EXPECT_EQ(graph.tasks[4].label, 8u);
 }
