@@ -2,8 +2,9 @@
 
 namespace moesim {
 
-Network make_network(Fidelity fidelity, Simulator& sim, std::vector<Link> links, FlowDone done) {
-  if (fidelity == Fidelity::ideal) return Network(std::in_place_type<IdealNetwork>, sim, std::move(links), done);
+Network make_network(const NetworkOptions& options, Simulator& sim, std::vector<Link> links, FlowDone done) {
+  if (options.fidelity == Fidelity::ideal)
+    return Network(std::in_place_type<IdealNetwork>, sim, std::move(links), done);
   return Network(std::in_place_type<FlowNetwork>, sim, std::move(links), done);
 }
 
@@ -17,6 +18,21 @@ LinkUse use(const Network& network, LinkId link) {
 
 std::span<const Link> links(const Network& network) {
   return std::visit([](const auto& n) { return n.links(); }, network);
+}
+
+uint64_t solves(const Network& network) {
+  return std::visit(
+      [](const auto& n) -> uint64_t {
+        if constexpr (requires { n.solves(); })
+          return n.solves();
+        else
+          return 0;
+      },
+      network);
+}
+
+void record(Network& network, LinkRecorder* recorder) {
+  std::visit([&](auto& n) { n.record(recorder); }, network);
 }
 
 size_t live(const Network& network) {

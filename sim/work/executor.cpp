@@ -25,7 +25,7 @@ std::vector<Item> group_by(size_t items, size_t keys, KeyOf key_of, std::vector<
 Executor::Executor(Simulator& sim, Fidelity fidelity, std::vector<Link> links, size_t streams,
                    const std::vector<int32_t>& pools)
     : sim_(sim),
-      network_(make_network(fidelity, sim, std::move(links), {&Executor::flow_done, this})),
+      network_(make_network({.fidelity = fidelity}, sim, std::move(links), {&Executor::flow_done, this})),
       streams_(streams) {
   for (const int32_t units : pools) pools_.push_back({ProcessorPool(units)});
 }
