@@ -23,6 +23,7 @@ void FlowNetwork::enter(uint64_t flow) {
   const Flow& entering = flows_[FlowId(flow)];
   if (entering.path.empty() || entering.bytes == Bytes{}) return finish_flow(flows_, FlowId(flow), sim_, done_);
   ledger_.enter(entering.path, entering.bytes, sim_.now());
+  if (recorder_ != nullptr) recorder_->enter(FlowId(flow), sim_.now());
   rates_.add(FlowId(flow), entering.path, entering.bytes);
   settle_later();
 }
@@ -60,6 +61,7 @@ void FlowNetwork::finish_next() {
   for (const FlowId flow : finished_) {
     const Path path = flows_[flow].path;
     ledger_.leave(path, flows_[flow].bytes, sim_.now());
+    if (recorder_ != nullptr) recorder_->leave(flow, path, flows_[flow].bytes, sim_.now());
     for (const LinkId link : path)
       if (ledger_.idle(link)) ledger_.check_idle(link);
   }

@@ -33,8 +33,9 @@ struct FlowDone {
 
 // What a link has carried so far.
 struct LinkUse {
-  Bytes carried;  // payload bytes of all flows that crossed it
-  Duration busy;  // time with at least one flow on it
+  Bytes carried;      // payload bytes of all flows that crossed it
+  Duration busy;      // time with at least one flow on it
+  double flow_s = 0;  // sum over flows of the time that each was on it, in seconds
 };
 
 }  // namespace moesim

@@ -20,6 +20,21 @@ std::span<const Link> links(const Network& network) {
   return std::visit([](const auto& n) { return n.links(); }, network);
 }
 
+uint64_t solves(const Network& network) {
+  return std::visit(
+      [](const auto& n) -> uint64_t {
+        if constexpr (requires { n.solves(); })
+          return n.solves();
+        else
+          return 0;
+      },
+      network);
+}
+
+void record(Network& network, LinkRecorder* recorder) {
+  std::visit([&](auto& n) { n.record(recorder); }, network);
+}
+
 size_t live(const Network& network) {
   return std::visit([](const auto& n) { return n.live(); }, network);
 }

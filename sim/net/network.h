@@ -20,8 +20,10 @@ constexpr auto enum_names(Fidelity) {
   return std::to_array<std::pair<Fidelity, const char*>>({{Fidelity::ideal, "ideal"}, {Fidelity::flow, "flow"}});
 }
 
+// What a network is asked to be.
 struct NetworkOptions {
   Fidelity fidelity = Fidelity::flow;
+  double rate_tolerance = 0;  // how far rates may be off, as a fraction; 0 is exact
 };
 
 using Network = std::variant<IdealNetwork, FlowNetwork>;
@@ -35,6 +37,12 @@ void start(Network& network, Path path, Bytes bytes, uint64_t tag);
 
 LinkUse use(const Network& network, LinkId link);
 std::span<const Link> links(const Network& network);
+
+// How often rates were solved for; 0 for a network without rates.
+uint64_t solves(const Network& network);
+
+// Lets the recorder listen from now on; nullptr ends that. It must outlive the network or its listening.
+void record(Network& network, LinkRecorder* recorder);
 
 // The flows that have started and are not done.
 size_t live(const Network& network);
