@@ -42,8 +42,6 @@ bool is_most(size_t changes, size_t flows) { return changes > kFewChanges && 2 *
 
 MaxMin::MaxMin(std::span<const Link> links)
     : loads_(links.size()),
-      levels_(links.size(), kUnlimited),
-      published_(links.size()),
       watched_(links.size()),
       clocks_(links.size()),
       neighbours_(links.size()),
@@ -57,8 +55,8 @@ MaxMin::MaxMin(std::span<const Link> links)
   for (const Link& link : links) {
     CHECK(link.capacity.bytes_per_s >= 0);
     CHECK(std::isfinite(link.capacity.bytes_per_s));
-    capacity_.push_back(link.capacity.bytes_per_s * kSecondsPerPicosecond);
-    capacity_max = std::max(capacity_max, capacity_.back());
+    bytes_per_ps_.push_back(link.capacity.bytes_per_s * kSecondsPerPicosecond);
+    capacity_max = std::max(capacity_max, bytes_per_ps_.back());
   }
   choose_unit(capacity_max);
 }
@@ -68,9 +66,9 @@ void MaxMin::choose_unit(double capacity_max) {
   int exponent = 0;
   std::frexp(capacity_max, &exponent);  // capacity_max < 2^exponent
   unit_ = std::ldexp(1 / kUnitsMax, exponent);
-  for (size_t link = 0; link < capacity_.size(); ++link) {
-    loads_[link].capacity = in_units(capacity_[link]);
-    loads_[link].mark_above = loads_[link].capacity;
+  for (size_t link = 0; link < bytes_per_ps_.size(); ++link) {
+    clocks_[link].capacity = in_units(bytes_per_ps_[link]);
+    loads_[link].mark_above = clocks_[link].capacity;
   }
 }
 
@@ -107,7 +105,7 @@ void MaxMin::add(FlowId id, Path path, double bytes) {
   make_room_for(flow, path.size());
   CHECK(hops_[flow] == 0);  // the slot is free
   for (const LinkId link : path) {
-    CHECK(index(link) < capacity_.size());
+    CHECK(index(link) < bytes_per_ps_.size());
     const std::span<const int32_t> before = path_of(flow);
     CHECK(std::find(before.begin(), before.end(), int32_t(link)) == before.end());
     crossed_of(flow)[hops_[flow]++] = int32_t(link);
@@ -118,17 +116,17 @@ void MaxMin::add(FlowId id, Path path, double bytes) {
 }
 
 void MaxMin::set_capacity(LinkId id, Rate capacity) {
-  CHECK(index(id) < capacity_.size());
+  CHECK(index(id) < bytes_per_ps_.size());
   CHECK(capacity.bytes_per_s >= 0);
   CHECK(std::isfinite(capacity.bytes_per_s));
   const auto link = int32_t(id);
-  capacity_[size_t(link)] = capacity.bytes_per_s * kSecondsPerPicosecond;
-  if (capacity_[size_t(link)] >= unit_ * kUnitsMax) {  // rare: all levels are in another unit from now on
-    choose_unit(*std::max_element(capacity_.begin(), capacity_.end()));
+  bytes_per_ps_[size_t(link)] = capacity.bytes_per_s * kSecondsPerPicosecond;
+  if (bytes_per_ps_[size_t(link)] >= unit_ * kUnitsMax) {  // rare: all levels are in another unit from now on
+    choose_unit(*std::max_element(bytes_per_ps_.begin(), bytes_per_ps_.end()));
     from_ground_ = true;
     return;
   }
-  loads_[size_t(link)].capacity = in_units(capacity_[size_t(link)]);
+  clocks_[size_t(link)].capacity = in_units(bytes_per_ps_[size_t(link)]);
   mark(link);
 }
 
@@ -136,25 +134,25 @@ void MaxMin::set_capacity(LinkId id, Rate capacity) {
 void MaxMin::cross(size_t flow) {
   for (size_t hop = 0; hop < hops_[flow]; ++hop) {
     const auto link = size_t(crossed_of(flow)[hop]);
-    std::vector<uint32_t>& crossing = crossing_[link];
+    std::vector<Crossing>& crossing = crossing_[link];
     if (crossing.empty()) {
       used_place_[link] = uint32_t(used_.size());
       used_.push_back(int32_t(link));
     }
     place_[flow * hops_max_ + hop] = uint32_t(crossing.size());
-    crossing.push_back(uint32_t(flow));
+    crossing.push_back({uint32_t(flow), bottleneck_[flow]});
   }
 }
 
 void MaxMin::uncross(size_t flow) {
   for (size_t hop = 0; hop < hops_[flow]; ++hop) {
     const int32_t link = crossed_of(flow)[hop];
-    std::vector<uint32_t>& crossing = crossing_[size_t(link)];
+    std::vector<Crossing>& crossing = crossing_[size_t(link)];
     const uint32_t place = place_[flow * hops_max_ + hop];
-    const uint32_t last = crossing.back();
-    const std::span<const int32_t> path = path_of(last);
+    const Crossing last = crossing.back();
+    const std::span<const int32_t> path = path_of(last.flow);
     crossing[place] = last;
-    place_[last * hops_max_ + size_t(std::find(path.begin(), path.end(), link) - path.begin())] = place;
+    place_[last.flow * hops_max_ + size_t(std::find(path.begin(), path.end(), link) - path.begin())] = place;
     crossing.pop_back();
     if (!crossing.empty()) continue;
     const uint32_t used_place = used_place_[size_t(link)];
@@ -180,29 +178,28 @@ void MaxMin::put_on(size_t flow, double bytes, Time now) {
   for (const int32_t link : path_of(flow)) {
     const Load& load = loads_[size_t(link)];
     const auto hung = int64_t(clocks_[size_t(link)].hung.size());
-    const int64_t share = std::max(int64_t{0}, load.capacity - load.others) / (hung + 1);
+    const int64_t share = std::max(int64_t{0}, clocks_[size_t(link)].capacity - load.others) / (hung + 1);
     if (narrowest != kNoLink && share >= share_least) continue;
     narrowest = link;
     share_least = share;
   }
   if (watched_[size_t(narrowest)]) neighbour_again(narrowest);
   Clock& clock = clocks_[size_t(narrowest)];
-  const Load& load = loads_[size_t(narrowest)];
-  share_least = std::max(share_least, int64_t(load.capacity > 0));
+  share_least = std::max(share_least, int64_t(clock.capacity > 0));
   // Many at once on a link whose level is that of few would count for more than a sum can hold.
-  const bool too_fast = levels_[size_t(narrowest)] / 4 * int64_t(clock.hung.size() + 1) > load.capacity;
+  const bool too_fast = loads_[size_t(narrowest)].level / 4 * int64_t(clock.hung.size() + 1) > clock.capacity;
   if (clock.hung.empty() || too_fast) set_level(narrowest, share_least, now);
   advance(clock, now);
   touch(narrowest);
   clock.hung.push({clock.served + bytes, FlowId(flow)}, heap_place_);
   bottleneck_[flow] = narrowest;
   mark(narrowest);
-  const int64_t rate = levels_[size_t(narrowest)];
+  const int64_t rate = loads_[size_t(narrowest)].level;
   for (const int32_t link : path_of(flow)) {
     if (link == narrowest) continue;
     Load& other = loads_[size_t(link)];
     if (watched_[size_t(link)]) {
-      other.others += published_[size_t(narrowest)];
+      other.others += clocks_[size_t(narrowest)].published;
     } else {
       other.others += rate;
       other.fastest = std::max(other.fastest, rate);
@@ -221,9 +218,9 @@ void MaxMin::take_off(size_t flow, int32_t link) {
     if (crossed == link) continue;
     Load& load = loads_[size_t(crossed)];
     if (watched_[size_t(crossed)]) {
-      load.others -= published_[size_t(link)];
+      load.others -= clocks_[size_t(link)].published;
     } else {
-      load.others -= levels_[size_t(link)];
+      load.others -= loads_[size_t(link)].level;
       neighbours_.remove(link, crossed);
     }
     if (load.others > load.mark_above) mark(crossed);
@@ -325,7 +322,7 @@ void MaxMin::retime() {
 
 Rate MaxMin::rate(FlowId flow) const {
   const int32_t link = bottleneck_[index(flow)];
-  return {link == kNoLink ? 0 : double(levels_[size_t(link)]) * unit_ / kSecondsPerPicosecond};
+  return {link == kNoLink ? 0 : double(loads_[size_t(link)].level) * unit_ / kSecondsPerPicosecond};
 }
 
 void MaxMin::check_certificate() const {
@@ -334,26 +331,27 @@ void MaxMin::check_certificate() const {
   size_t hung = 0;
   for (const int32_t link : used_) {
     const Load& load = loads_[size_t(link)];
-    const int64_t level = levels_[size_t(link)];
+    const int64_t level = loads_[size_t(link)].level;
     int64_t rates = 0;
     int64_t others = 0;
     int64_t fastest = 0;
-    for (const uint32_t flow : crossing_[size_t(link)]) {
-      const int32_t on = bottleneck_[flow];
+    for (const Crossing& crossing : crossing_[size_t(link)]) {
+      const int32_t on = bottleneck_[crossing.flow];
       CHECK(on != kNoLink);
-      rates += levels_[size_t(on)];
+      CHECK(on == crossing.bottleneck);
+      rates += loads_[size_t(on)].level;
       if (on == link) continue;
-      others += watched_[size_t(link)] ? published_[size_t(on)] : levels_[size_t(on)];
-      fastest = std::max(fastest, levels_[size_t(on)]);
+      others += watched_[size_t(link)] ? clocks_[size_t(on)].published : loads_[size_t(on)].level;
+      fastest = std::max(fastest, loads_[size_t(on)].level);
     }
     crossings += crossing_[size_t(link)].size();
     hung += clocks_[size_t(link)].hung.size();
     CHECK(others == load.others);
     CHECK(watched_[size_t(link)] || fastest <= load.fastest);
     const double rounding = kCertificateUnits + double(crossing_[size_t(link)].size());
-    CHECK(double(rates) <= double(load.capacity) * (1 + kCertificateTolerance) + rounding);
+    CHECK(double(rates) <= double(clocks_[size_t(link)].capacity) * (1 + kCertificateTolerance) + rounding);
     if (clocks_[size_t(link)].hung.empty()) continue;
-    CHECK(double(rates) >= double(load.capacity) * (1 - kCertificateTolerance) - rounding);  // they hang on full links,
+    CHECK(double(rates) >= double(clocks_[size_t(link)].capacity) * (1 - kCertificateTolerance) - rounding);  // they hang on full links,
     CHECK(double(fastest) <= double(level) * (1 + kCertificateTolerance) + kCertificateUnits);  // where none is faster
   }
   CHECK(crossings == live_hops_);

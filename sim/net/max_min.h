@@ -91,13 +91,20 @@ class MaxMin {
     int64_t others = 0;      // rates of the flows that cross it and hang elsewhere; of a watched link an upper bound
     int64_t mark_above = 0;  // where `others` has changed and is more than this, the link must be worked off
     int64_t fastest = 0;     // upper bound of the rates in `others`
-    int64_t capacity = 0;
+    int64_t level = kUnlimited;
   };
+  // What is needed besides when the link itself is worked off.
   struct Clock {
+    int64_t capacity = 0;
+    int64_t published = 0;  // a level that is not above this need not be told to watched links
     double level = 0;   // the rate of each flow that hangs here, in bytes per picosecond
     double served = 0;  // bytes served to each flow that hangs here, up to `at`
     Time at;
     FinishHeap hung;
+  };
+  struct Crossing {
+    uint32_t flow;
+    int32_t bottleneck;  // of the flow: looked at far more often than it changes
   };
   struct Fresh {
     uint32_t flow;
@@ -132,7 +139,7 @@ class MaxMin {
   bool level_links(Time now);
   void level_off(int32_t link, Time now);
   void set_level(int32_t link, int64_t level, Time now);
-  void take_over(int32_t link, int64_t level, Time now);
+  bool take_over(int32_t link, int64_t level, Time now);
   int64_t gather_faster(int32_t link, int64_t level);
   void move(size_t flow, int32_t to, Time now);
 
@@ -152,14 +159,12 @@ class MaxMin {
 
   // Of links.
   double unit_ = 0;  // bytes per picosecond, a power of two
-  std::vector<double> capacity_;
+  std::vector<double> bytes_per_ps_;  // capacity
   std::vector<Load> loads_;
-  std::vector<int64_t> levels_;
-  std::vector<int64_t> published_;  // a level that is not above this need not be told to watched links
   std::vector<uint8_t> watched_;
   std::vector<Clock> clocks_;
   NeighbourCounts neighbours_;
-  std::vector<std::vector<uint32_t>> crossing_;  // the flows that cross it
+  std::vector<std::vector<Crossing>> crossing_;  // the flows that cross it
   std::vector<int32_t> used_;                    // links that flows cross
   std::vector<uint32_t> used_place_;
   std::vector<int32_t> marked_;  // to be put into the queue

@@ -11,8 +11,8 @@ void MaxMin::solve_from_ground(Time now) {
   ++full_solves_;
   clear_links(now);
   for (size_t i = 0; i < fresh_.size(); ++i) {
-    cross(fresh_[i].flow);
     bottleneck_[fresh_[i].flow] = kNoLink;
+    cross(fresh_[i].flow);
     heap_place_[fresh_[i].flow] = uint32_t(i);  // where its bytes stand until it hangs
   }
   fill_links(now);
@@ -38,7 +38,7 @@ void MaxMin::clear_links(Time now) {
     Load& load = loads_[size_t(link)];
     load.others = 0;
     load.fastest = 0;
-    levels_[size_t(link)] = kUnlimited;
+    loads_[size_t(link)].level = kUnlimited;
     watched_[size_t(link)] = false;
     touch(link);
     unmark(link);
@@ -53,7 +53,7 @@ void MaxMin::fill_links(Time now) {
   fills_next_.clear();
   for (const int32_t link : used_) {
     open_[size_t(link)] = int32_t(crossing_[size_t(link)].size());
-    fills_next_.add(uint32_t(link), double(loads_[size_t(link)].capacity / open_[size_t(link)]));
+    fills_next_.add(uint32_t(link), double(clocks_[size_t(link)].capacity / open_[size_t(link)]));
   }
   fills_next_.begin();
   size_t steps_left = 2 * (used_.size() + live_hops_) + 1;  // each fills a link, or finds a share that has grown
@@ -62,7 +62,7 @@ void MaxMin::fill_links(Time now) {
     const auto [share_seen, link, seat] = fills_next_.winner();
     CHECK(share_seen < Tournament::kOut);
     const int64_t open = open_[link];
-    const double share = open > 0 ? double((loads_[link].capacity - loads_[link].others) / open) : Tournament::kOut;
+    const double share = open > 0 ? double((clocks_[link].capacity - loads_[link].others) / open) : Tournament::kOut;
     if (share > share_seen) {  // others have left it some of their room, or taken all its flows
       fills_next_.set_key(seat, share);
       continue;
@@ -74,16 +74,18 @@ void MaxMin::fill_links(Time now) {
 }
 
 void MaxMin::fill(int32_t link, Time now) {
-  const Load& filled = loads_[size_t(link)];
-  const int64_t share = (filled.capacity - filled.others) / open_[size_t(link)];
-  const int64_t level = std::max(share, int64_t(filled.capacity > 0));
   Clock& clock = clocks_[size_t(link)];
+  const int64_t share = (clock.capacity - loads_[size_t(link)].others) / open_[size_t(link)];
+  const int64_t level = std::max(share, int64_t(clock.capacity > 0));
   set_level(link, level, now);  // before anything hangs on its clock; it has no neighbours yet that would be told
-  for (const uint32_t flow : crossing_[size_t(link)]) {
+  for (const Crossing& crossing : crossing_[size_t(link)]) {
+    const uint32_t flow = crossing.flow;
     if (bottleneck_[flow] != kNoLink) continue;
     bottleneck_[flow] = link;
     clock.hung.append({fresh_[heap_place_[flow]].bytes, FlowId(flow)});
-    for (const int32_t crossed : path_of(flow)) {
+    for (size_t hop = 0; hop < hops_[flow]; ++hop) {
+      const int32_t crossed = crossed_of(flow)[hop];
+      crossing_[size_t(crossed)][place_[flow * hops_max_ + hop]].bottleneck = link;
       --open_[size_t(crossed)];
       if (crossed == link) continue;
       loads_[size_t(crossed)].others += level;

@@ -18,6 +18,9 @@ constexpr int kToleranceShift = 40;
 constexpr size_t kStepsPerHop = 8;
 constexpr size_t kStepsMin = 4096;
 
+// A rate counts as above a level if it is so by more than the tolerance and by what rounding to whole units can do.
+constexpr int64_t just_above(int64_t level) { return level + (level >> kToleranceShift) + 2 * int64_t(level > 0); }
+
 // Sums beyond this are a solve gone astray.
 constexpr int64_t kSumMax = int64_t{1} << 61;
 
@@ -27,9 +30,10 @@ constexpr int64_t kSumMax = int64_t{1} << 61;
 int64_t MaxMin::level_wanted(int32_t link) const {
   const Load& load = loads_[size_t(link)];
   const auto hung = int64_t(clocks_[size_t(link)].hung.size());
-  const int64_t room = load.capacity - load.others;
+  const int64_t capacity = clocks_[size_t(link)].capacity;
+  const int64_t room = capacity - load.others;
   if (hung == 0) return room >= 0 ? kUnlimited : 0;
-  return std::max(room / hung, int64_t(load.capacity > 0));
+  return std::max(room / hung, int64_t(capacity > 0));
 }
 
 void MaxMin::mark(int32_t link) {
@@ -39,7 +43,7 @@ void MaxMin::mark(int32_t link) {
 }
 
 void MaxMin::unmark(int32_t link) {
-  loads_[size_t(link)].mark_above = clocks_[size_t(link)].hung.empty() ? loads_[size_t(link)].capacity : kMarkAlways;
+  loads_[size_t(link)].mark_above = clocks_[size_t(link)].hung.empty() ? clocks_[size_t(link)].capacity : kMarkAlways;
 }
 
 void MaxMin::enqueue_marked() {
@@ -70,18 +74,16 @@ bool MaxMin::level_links(Time now) {
 
 void MaxMin::level_off(int32_t link, Time now) {
   const Load& load = loads_[size_t(link)];
-  if (watched_[size_t(link)] && load.others > load.capacity) neighbour_again(link);
+  if (watched_[size_t(link)] && load.others > clocks_[size_t(link)].capacity) neighbour_again(link);
   const int64_t level = level_wanted(link);
-  int64_t& level_now = levels_[size_t(link)];
+  const int64_t level_now = load.level;
   if (level == kUnlimited) {
     if (level_now != kUnlimited) touch(link);
-    level_now = kUnlimited;
+    loads_[size_t(link)].level = kUnlimited;
     return unmark(link);
   }
-  if (load.fastest > level + (level >> kToleranceShift) + 2 * int64_t(load.capacity > 0)) {
-    take_over(link, level, now);
-    if (!faster_.empty()) return marked_.push_back(link);  // look again: rounding, and what has changed on the way
-  }
+  // Where flows have moved, the link is looked at again: for what rounding does, and for what has changed on the way.
+  if (load.fastest > just_above(level) && take_over(link, level, now)) return marked_.push_back(link);
   if (std::abs(level - level_now) > (level_now >> kToleranceShift) + 1) set_level(link, level, now);
   unmark(link);
 }
@@ -90,8 +92,8 @@ void MaxMin::set_level(int32_t link, int64_t level, Time now) {
   Clock& clock = clocks_[size_t(link)];
   advance(clock, now);
   touch(link);
-  const int64_t change = level - levels_[size_t(link)];
-  levels_[size_t(link)] = level;
+  const int64_t change = level - loads_[size_t(link)].level;
+  loads_[size_t(link)].level = level;
   clock.level = double(level) * unit_;
   const std::span<const NeighbourCounts::Neighbour> neighbours = neighbours_.of(link);
   work_ += neighbours.size();
@@ -110,12 +112,11 @@ int64_t MaxMin::gather_faster(int32_t link, int64_t level) {
   faster_.clear();
   int64_t fastest_of_rest = 0;
   work_ += crossing_[size_t(link)].size();
-  for (const uint32_t flow : crossing_[size_t(link)]) {
-    const int32_t on = bottleneck_[flow];
-    if (on == link) continue;
-    const int64_t rate = levels_[size_t(on)];
+  for (const Crossing& crossing : crossing_[size_t(link)]) {
+    // Without a branch on where the flow hangs, which would be mispredicted half the time.
+    const int64_t rate = loads_[size_t(crossing.bottleneck)].level & -int64_t(crossing.bottleneck != link);
     if (rate > level)
-      faster_.push_back({rate, flow});
+      faster_.push_back({rate, crossing.flow});
     else
       fastest_of_rest = std::max(fastest_of_rest, rate);
   }
@@ -123,27 +124,27 @@ int64_t MaxMin::gather_faster(int32_t link, int64_t level) {
 }
 
 // Takes over the flows that are faster than the level of the link would be: the fastest first, since each makes room
-// for the rest and the level rises. Leaves in `faster_` those that it took.
-void MaxMin::take_over(int32_t link, int64_t level, Time now) {
+// for the rest and the level rises. Returns whether there were any.
+bool MaxMin::take_over(int32_t link, int64_t level, Time now) {
   Load& load = loads_[size_t(link)];
+  const int64_t capacity = clocks_[size_t(link)].capacity;
   auto hung = int64_t(clocks_[size_t(link)].hung.size());
-  const bool positive = load.capacity > 0;
-  int64_t fastest = gather_faster(link, level + (level >> kToleranceShift) + 2 * int64_t(positive));
+  int64_t fastest = gather_faster(link, just_above(level));
   std::sort(faster_.begin(), faster_.end(), [](const Candidate& a, const Candidate& b) {
     return a.rate != b.rate ? a.rate > b.rate : a.flow < b.flow;
   });
   int64_t others = load.others;
   size_t taken = 0;
-  while (taken < faster_.size() &&
-         (hung == 0 || faster_[taken].rate > level + (level >> kToleranceShift) + 2 * int64_t(positive))) {
+  while (taken < faster_.size() && (hung == 0 || faster_[taken].rate > just_above(level))) {
     others -= faster_[taken++].rate;
-    level = std::max((load.capacity - others) / ++hung, int64_t(positive));
+    level = std::max((capacity - others) / ++hung, int64_t(capacity > 0));
   }
   if (taken < faster_.size()) fastest = faster_[taken].rate;
   faster_.resize(taken);
-  if (taken > 0 && level != levels_[size_t(link)]) set_level(link, level, now);
+  if (taken > 0 && level != loads_[size_t(link)].level) set_level(link, level, now);
   for (const Candidate& candidate : faster_) move(candidate.flow, link, now);
   load.fastest = fastest;
+  return taken > 0;
 }
 
 // Hangs a flow on another link of its path. What is left of it is the same on both clocks.
@@ -160,12 +161,14 @@ void MaxMin::move(size_t flow, int32_t to, Time now) {
   clock_to.hung.push({clock_to.served + bytes, FlowId(flow)}, heap_place_);
   bottleneck_[flow] = to;
   work_ += 4 * size_t{hops_[flow]};
-  const int64_t rate_from = levels_[size_t(from)];
-  const int64_t rate_to = levels_[size_t(to)];
-  for (const int32_t link : path_of(flow)) {
+  const int64_t rate_from = loads_[size_t(from)].level;
+  const int64_t rate_to = loads_[size_t(to)].level;
+  for (size_t hop = 0; hop < hops_[flow]; ++hop) {
+    const int32_t link = crossed_of(flow)[hop];
+    crossing_[size_t(link)][place_[flow * hops_max_ + hop]].bottleneck = to;
     Load& load = loads_[size_t(link)];
     if (watched_[size_t(link)]) {
-      load.others += published_[size_t(to)] - published_[size_t(from)];
+      load.others += clocks_[size_t(to)].published - clocks_[size_t(from)].published;
     } else {
       if (link != from) {
         load.others -= rate_from;

@@ -20,8 +20,8 @@ constexpr int64_t is_far_from_full(int64_t load, int64_t capacity) { return load
 
 // Called when the level of a link has changed.
 void MaxMin::publish(int32_t link) {
-  int64_t& published = published_[size_t(link)];
-  const int64_t level = levels_[size_t(link)];
+  int64_t& published = clocks_[size_t(link)].published;
+  const int64_t level = loads_[size_t(link)].level;
   if (level <= published && level >= published - (published >> kPublishAgainShift)) return;
   const int64_t change = level + (level >> kPublishedAboveShift) + 1 - published;
   published += change;
@@ -39,12 +39,12 @@ void MaxMin::publish(int32_t link) {
 // Watches the link from now on if that is worth while, and returns whether it is.
 bool MaxMin::watch(int32_t link) {
   Load& load = loads_[size_t(link)];
-  const std::vector<uint32_t>& crossing = crossing_[size_t(link)];
+  const std::vector<Crossing>& crossing = crossing_[size_t(link)];
   if (watched_[size_t(link)] || !clocks_[size_t(link)].hung.empty()) return false;
-  if (crossing.size() < kWatchedFlowsMin || !is_far_from_full(load.others, load.capacity)) return false;
+  if (crossing.size() < kWatchedFlowsMin || !is_far_from_full(load.others, clocks_[size_t(link)].capacity)) return false;
   int64_t bound = 0;
-  for (const uint32_t flow : crossing) bound += published_[size_t(bottleneck_[flow])];
-  if (!is_far_from_full(bound, load.capacity)) return false;
+  for (const Crossing& flow : crossing) bound += clocks_[size_t(flow.bottleneck)].published;
+  if (!is_far_from_full(bound, clocks_[size_t(link)].capacity)) return false;
   load.others = bound;
   watched_[size_t(link)] = true;
   ++watches_;
@@ -53,7 +53,7 @@ bool MaxMin::watch(int32_t link) {
 
 void MaxMin::watch_instead(int32_t link) {
   if (!watch(link)) return;
-  for (const uint32_t flow : crossing_[size_t(link)]) neighbours_.remove(bottleneck_[flow], link);
+  for (const Crossing& flow : crossing_[size_t(link)]) neighbours_.remove(flow.bottleneck, link);
 }
 
 // Loads change without anybody looking at a link that is not full: so look now and then.
@@ -65,10 +65,10 @@ void MaxMin::neighbour_again(int32_t link) {
   Load& load = loads_[size_t(link)];
   load.others = 0;
   load.fastest = 0;
-  for (const uint32_t flow : crossing_[size_t(link)]) {
-    const int32_t on = bottleneck_[flow];
-    load.others += levels_[size_t(on)];
-    load.fastest = std::max(load.fastest, levels_[size_t(on)]);
+  for (const Crossing& flow : crossing_[size_t(link)]) {
+    const int32_t on = flow.bottleneck;
+    load.others += loads_[size_t(on)].level;
+    load.fastest = std::max(load.fastest, loads_[size_t(on)].level);
     neighbours_.add(on, link);
   }
   work_ += 4 * crossing_[size_t(link)].size();
