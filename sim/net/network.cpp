@@ -2,8 +2,11 @@
 
 namespace moesim {
 
-Network make_network(Fidelity fidelity, Simulator& sim, std::vector<Link> links, FlowDone done) {
+Network make_network(Fidelity fidelity, Simulator& sim, std::vector<Link> links, FlowDone done,
+                     const PacketOptions& packet) {
   if (fidelity == Fidelity::ideal) return Network(std::in_place_type<IdealNetwork>, sim, std::move(links), done);
+  if (fidelity == Fidelity::packet)
+    return Network(std::in_place_type<PacketNetwork>, sim, std::move(links), done, packet);
   return Network(std::in_place_type<FlowNetwork>, sim, std::move(links), done);
 }
 

@@ -8,23 +8,27 @@
 
 #include "sim/net/flow_network.h"
 #include "sim/net/ideal_network.h"
+#include "sim/net/packet_network.h"
 
 namespace moesim {
 
 enum class Fidelity {
-  ideal,  // latency + bytes over the narrowest link, no contention
-  flow,   // max-min fair fluid flows
+  ideal,   // latency + bytes over the narrowest link, no contention
+  flow,    // max-min fair fluid flows
+  packet,  // store-and-forward packets: queues, marks, losses, transports
 };
 
 constexpr auto enum_names(Fidelity) {
-  return std::to_array<std::pair<Fidelity, const char*>>({{Fidelity::ideal, "ideal"}, {Fidelity::flow, "flow"}});
+  return std::to_array<std::pair<Fidelity, const char*>>(
+      {{Fidelity::ideal, "ideal"}, {Fidelity::flow, "flow"}, {Fidelity::packet, "packet"}});
 }
 
-using Network = std::variant<IdealNetwork, FlowNetwork>;
+using Network = std::variant<IdealNetwork, FlowNetwork, PacketNetwork>;
 
 // A network cannot be moved, because pending events point to it: construct it where it is to live, as in
 //   Network network = make_network(Fidelity::flow, sim, links, done);
-Network make_network(Fidelity fidelity, Simulator& sim, std::vector<Link> links, FlowDone done);
+Network make_network(Fidelity fidelity, Simulator& sim, std::vector<Link> links, FlowDone done,
+                     const PacketOptions& packet = {});
 
 // Sends bytes over the path; done is told the tag when the last byte has arrived, never before this returns.
 void start(Network& network, Path path, Bytes bytes, uint64_t tag);
