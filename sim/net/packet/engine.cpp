@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-
 namespace moesim {
 
 PacketEngine::PacketEngine(const PacketEngineInput& in)
@@ -46,16 +45,16 @@ FlowBook PacketEngine::book_of(Path path, std::span<const Path> paths, Bytes byt
   }
   if (!has_links || bytes == Bytes{}) return book;
   const int64_t packets = (bytes.count - 1) / rules_.mtu.count + 1;
-  CHECK(packets < int64_t(UINT32_MAX));
+  CHECK(packets <= INT32_MAX);  // kAtLast is the bit above
   book.packets = uint32_t(packets);
   book.last_bytes = uint16_t(bytes.count - (packets - 1) * rules_.mtu.count);
   return book;
 }
 
 // A failed link counts with the rate that it had.
-FlowFacts PacketEngine::facts_of(const FlowBook& book) const {
-  FlowFacts facts{book.bytes, rules_.mtu, {}, {}};
-  Duration narrowest{std::numeric_limits<int64_t>::max()};  // by the time of a full packet
+FlowFacts PacketEngine::facts_of(FlowBook& book) const {
+  book.round_trip = {};
+  book.packet_time = {std::numeric_limits<int64_t>::max()};
   for (size_t i = 0; i < book.path_count(); ++i) {
     Duration slowest;
     Duration round_trip;
@@ -64,11 +63,10 @@ FlowFacts PacketEngine::facts_of(const FlowBook& book) const {
       slowest = std::max(slowest, port.mtu_time());
       round_trip += port.mtu_time() + 2 * port.latency();
     }
-    narrowest = std::min(narrowest, slowest);
-    facts.round_trip = std::max(facts.round_trip, round_trip);
+    book.packet_time = std::min(book.packet_time, slowest);
+    book.round_trip = std::max(book.round_trip, round_trip);
   }
-  facts.rate = {double(rules_.mtu.count) / narrowest.seconds()};
-  return facts;
+  return {book.packets, rules_.mtu, {double(rules_.mtu.count) / book.packet_time.seconds()}, book.round_trip};
 }
 
 bool PacketEngine::draws_mark(int64_t queue) {
@@ -93,9 +91,14 @@ bool PacketEngine::turn_to_working_path(FlowBook& flow) const {
 Packet PacketEngine::next_packet(FlowBook& flow, uint32_t slot) {
   const Path path = flow.path_in_turn();
   Packet packet{};
-  packet.is_again = !flow.again.empty();
-  packet.number = packet.is_again ? notes_.take_first(flow.again).number : flow.next_number++;
-  if (!packet.is_again) flow.owed += hash_of_number(packet.number);
+  if (flow.again.empty()) {
+    packet.number = flow.next_number++;
+    flow.owed += hash_of_number(packet.number);
+  } else {
+    const LossNote lost = notes_.take_first(flow.again);
+    packet.number = lost.number;
+    packet.losses = lost.losses & kLossesMax;
+  }
   packet.route = path.data();
   packet.flow = slot;
   packet.order = flow.sendings++;

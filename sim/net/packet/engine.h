@@ -45,7 +45,7 @@ class PacketEngine {
     return index(link);
   }
   FlowBook book_of(Path path, std::span<const Path> paths, Bytes bytes, uint64_t tag);
-  FlowFacts facts_of(const FlowBook& book) const;
+  FlowFacts facts_of(FlowBook& book) const;
   bool draws_mark(int64_t queue);
   bool draws_loss() { return loss_rate_ > 0 && rng_.uniform() < loss_rate_; }
   bool works(Path path) const;
@@ -56,6 +56,7 @@ class PacketEngine {
   Packet next_packet(FlowBook& flow, uint32_t slot);
   void finish(const FlowBook& flow);
 
+  static constexpr uint64_t kAtLast = 1u << 31;  // of a word with a number, where the header was cut
   static uint64_t pack(uint32_t slot, uint32_t low) { return uint64_t(slot) << 32 | low; }
   static uint32_t slot_of(uint64_t word) { return uint32_t(word >> 32); }
 
@@ -103,7 +104,7 @@ class PacketEngineOf final : public PacketEngine {
   void trim_told(uint64_t word);
   void gap_told(uint64_t word);
   void time_out(uint64_t word);
-  void resend(uint32_t slot, uint32_t number, bool is_trimmed);
+  void resend(uint32_t slot, const LossNote& lost, bool is_trimmed);
 
   // The ports.
   void push(LinkId link, const Packet& packet);
@@ -116,7 +117,7 @@ class PacketEngineOf final : public PacketEngine {
   void deliver(const Packet& packet);
   void answer(uint32_t slot, const Packet& packet);
   void header_arrives(uint64_t word);
-  void owe(uint32_t slot);
+  void earn(uint32_t slot, Arrival arrival, bool is_marked);
   void pay(uint64_t link);
   void done(uint64_t slot);
 
@@ -243,13 +244,13 @@ void PacketEngineOf<T>::credit_arrives(uint64_t slot) {
 template <class T>
 void PacketEngineOf<T>::trim_told(uint64_t word) {
   event_of(slot_of(word));
-  resend(slot_of(word), uint32_t(word), true);
+  resend(slot_of(word), {uint32_t(word), 0, 1, nullptr, kNone}, true);
 }
 
 template <class T>
 void PacketEngineOf<T>::gap_told(uint64_t word) {
   event_of(slot_of(word));
-  resend(slot_of(word), uint32_t(word), false);
+  resend(slot_of(word), {uint32_t(word), 0, 1, nullptr, kNone}, false);
 }
 
 template <class T>
@@ -257,15 +258,15 @@ void PacketEngineOf<T>::time_out(uint64_t word) {
   Flow& flow = event_of(slot_of(word));
   notes_.take_if(
       flow.missing, [&](const LossNote& note) { return note.order == uint32_t(word); },
-      [&](const LossNote& note) { resend(slot_of(word), note.number, false); });
+      [&](const LossNote& note) { resend(slot_of(word), note, false); });
   release_if_done(slot_of(word));
 }
 
 template <class T>
-void PacketEngineOf<T>::resend(uint32_t slot, uint32_t number, bool is_trimmed) {
+void PacketEngineOf<T>::resend(uint32_t slot, const LossNote& lost, bool is_trimmed) {
   Flow& flow = flows_[slot];
-  notes_.append(flow.again, {number, 0, nullptr, kNone});
-  T::lost(flow.transport, bytes_of(flow, number), is_trimmed, sim_.now(), options_);
+  notes_.append(flow.again, lost);
+  T::lost(flow.transport, bytes_of(flow, lost.number), is_trimmed, sim_.now(), options_);
   offer(slot);
 }
 
@@ -325,11 +326,14 @@ void PacketEngineOf<T>::lose(const Packet& packet, bool is_trimmed) {
   if (is_trimmed) {
     ++did.trims;
     const Duration left = path_latency(links_, route.subspan(packet.hop));
-    sim_.after<&PacketEngineOf::header_arrives>(left, *this, pack(packet.flow, packet.number));
+    const bool is_at_last = packet.hop + 1 == packet.hops;
+    sim_.after<&PacketEngineOf::header_arrives>(left, *this, pack(packet.flow, packet.number) | is_at_last * kAtLast);
   } else {
     ++did.drops;
-    notes_.append(flow.missing, {packet.number, packet.order, packet.route, kNone});
-    sim_.after<&PacketEngineOf::time_out>(timeout_, *this, pack(packet.flow, packet.order));
+    const uint32_t losses = std::min(packet.losses + 1u, kLossesMax);
+    notes_.append(flow.missing, {packet.number, packet.order, losses, packet.route, kNone});
+    const Duration timeout = (int64_t(1) << packet.losses) * std::max(timeout_, flow.round_trip);
+    sim_.after<&PacketEngineOf::time_out>(timeout, *this, pack(packet.flow, packet.order));
   }
 }
 
@@ -376,7 +380,7 @@ void PacketEngineOf<T>::deliver(const Packet& packet) {
         });
   }
   if constexpr (T::kHasCredits) {
-    if (flow.credits_left > 0) owe(slot);
+    earn(slot, Arrival::whole, packet.is_marked != 0);
   } else {
     answer(slot, packet);
   }
@@ -403,18 +407,24 @@ void PacketEngineOf<T>::header_arrives(uint64_t word) {
   const uint32_t slot = slot_of(word);
   Flow& flow = event_of(slot);
   ++flow.events;
-  sim_.after<&PacketEngineOf::trim_told>(flow.latency, *this, word);
+  sim_.after<&PacketEngineOf::trim_told>(flow.latency, *this, word & ~kAtLast);
   if constexpr (T::kHasCredits) {
     ++flow.credits_left;
-    owe(slot);
+    earn(slot, (word & kAtLast) != 0 ? Arrival::trimmed_at_last_link : Arrival::trimmed_before, false);
   }
 }
 
+// What has arrived earns the flow credits, which its last link owes it.
 template <class T>
-void PacketEngineOf<T>::owe(uint32_t slot) {
+void PacketEngineOf<T>::earn(uint32_t slot, Arrival arrival, bool is_marked) {
   Flow& flow = flows_[slot];
-  --flow.credits_left;
-  if (flow.credits_due++ > 0) return;
+  uint32_t earned = 0;
+  if constexpr (T::kHasCredits) earned = T::earned(flow.transport, arrival, is_marked, flow.credits_left, options_);
+  if (earned == 0) return;
+  flow.credits_left -= earned;
+  const bool is_in_line = flow.credits_due > 0;
+  flow.credits_due += earned;
+  if (is_in_line) return;
   flow.next_due = kNone;
   const LinkId link = flow.path_in_turn().back();
   Payer& payer = payers_[index(link)];
@@ -436,8 +446,10 @@ void PacketEngineOf<T>::pay(uint64_t link) {
     (payer.first_due == kNone ? payer.first_due : flows_[payer.last_due].next_due) = slot;
     payer.last_due = slot;
   }
+  const Time paid = std::max(sim_.now(), flow.may_be_paid);
+  flow.may_be_paid = paid + flow.packet_time;
   ++flow.events;
-  sim_.after<&PacketEngineOf::credit_arrives>(flow.latency, *this, slot);
+  sim_.at<&PacketEngineOf::credit_arrives>(paid + flow.latency, *this, slot);
   payer.may_pay = sim_.now() + ports_[link].mtu_time();
   payer.is_posted = payer.first_due != kNone;
   if (payer.is_posted) sim_.at<&PacketEngineOf::pay>(payer.may_pay, *this, link);

@@ -16,6 +16,7 @@ inline constexpr uint32_t kNone = UINT32_MAX;
 struct LossNote {
   uint32_t number = 0;
   uint32_t order = 0;
+  uint32_t losses = 0;  // of this number so far, or kLossesMax
   const LinkId* route = nullptr;
   uint32_t next = kNone;
 };
@@ -64,7 +65,10 @@ struct FlowBook {
   Path path;
   Bytes bytes;
   uint64_t tag = 0;
-  Duration latency;  // of its longest path; what receivers tell takes as long
+  Duration latency;      // of its longest path; what receivers tell takes as long
+  Duration round_trip;   // of a full packet over empty links and of its answer, on the longest path
+  Duration packet_time;  // of a full packet over the narrowest link of the widest path
+  Time may_be_paid;      // the next credit
   uint32_t packets = 0;
   uint32_t next_number = 0;  // of the first packet that was never sent
   uint32_t delivered = 0;

@@ -10,20 +10,21 @@ namespace moesim {
 
 // Plain data that is copied from port to port.
 struct Packet {
-  Time departs;           // when its last bit leaves the port in which it lies
-  const LinkId* route;    // the links of its path
-  uint32_t flow;          // slot of its flow
-  uint32_t number;        // which packet of its flow it is, from 0
-  uint32_t order;         // the how-manieth sending of its flow: tells what was sent before it
-  uint16_t bytes;         // of payload
-  uint8_t hop;            // route[hop] is where it is
-  uint8_t hops : 6;       // links of its path
-  uint8_t is_marked : 1;  // a queue on its way was long (ECN)
-  uint8_t is_again : 1;   // a packet of this number was sent before, and lost
+  Time departs;            // when its last bit leaves the port in which it lies
+  const LinkId* route;     // the links of its path
+  uint32_t flow;           // slot of its flow
+  uint32_t number;         // which packet of its flow it is, from 0
+  uint32_t order;          // the how-manieth sending of its flow: tells what was sent before it
+  uint16_t bytes;          // of payload
+  uint16_t hop : 6;        // route[hop] is where it is
+  uint16_t hops : 6;       // links of its path
+  uint16_t losses : 3;     // how often a packet of this number was sent before and lost, or kLossesMax
+  uint16_t is_marked : 1;  // a queue on its way was long (ECN)
 };
 static_assert(sizeof(Packet) == 32);
 
 inline constexpr size_t kHopsMax = 63;             // what Packet::hops holds
+inline constexpr uint32_t kLossesMax = 7;          // what Packet::losses holds
 inline constexpr Bytes kMtuMax{int64_t(1) << 15};  // a power of two that Packet::bytes holds
 
 // Places are numbered from the first packet ever pushed on, modulo 2^32. Grows by doubling and never shrinks.

@@ -47,7 +47,7 @@ void Port::set_capacity(Rate capacity, Time now, Bytes mtu, std::vector<Packet>&
 void Port::fail(Time now, std::vector<Packet>& lost) {
   for (uint32_t place = left_; place != ring_.tail(); ++place) {
     entered_ -= ring_[place].bytes;
-    if (ring_[place].is_again) did.retransmitted.count -= ring_[place].bytes;
+    if (ring_[place].losses > 0) did.retransmitted.count -= ring_[place].bytes;
     lost.push_back(ring_[place]);
   }
   if (left_ != ring_.tail()) {

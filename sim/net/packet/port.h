@@ -67,7 +67,7 @@ class Port {
     did.queue_max.count = std::max(did.queue_max.count, queued_);
     did.waited.ps += (begins - now).ps;
     ++did.packets;
-    if (packet.is_again) did.retransmitted.count += packet.bytes;
+    if (packet.losses > 0) did.retransmitted.count += packet.bytes;
     ring_.push(packet);
   }
 

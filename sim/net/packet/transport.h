@@ -18,11 +18,13 @@
 //     // with credits: packets that the flow may send unasked, and the arrival of one credit, good for one packet
 //     static uint32_t unasked(const FlowFacts&, const Options&);
 //     static void credited(State&);
+//     // what an arrival earns its flow of the `left` credits that it still needs
+//     static uint32_t earned(State&, Arrival, bool is_marked, uint32_t left, const Options&);
 //   };
 //
-// With credits a receiver owes its senders one credit for each packet that comes, whole or as a header, until it has
-// granted all that a flow needs beyond what it may send unasked. It pays them at the rate of its last link, one flow
-// after another. The registry is only for choosing: what it makes is the engine, once a network.
+// A receiver pays credits at the rate of its last link, to one flow after another, and none faster than the flow could
+// use them on its path if it were empty. The registry is only for choosing: what it makes is the engine, once a
+// network.
 #pragma once
 
 #include <limits>
@@ -38,7 +40,7 @@ namespace moesim {
 
 // What a transport knows of a flow when it begins.
 struct FlowFacts {
-  Bytes bytes;
+  uint32_t packets = 0;
   Bytes mtu;
   Rate rate;            // of the narrowest link of its widest path
   Duration round_trip;  // of a full packet over empty links and of its answer, on the longest path
@@ -46,6 +48,9 @@ struct FlowFacts {
   // What can be on the way at full rate: the bandwidth-delay product.
   double bytes_in_flight() const { return rate.bytes_per_s * round_trip.seconds(); }
 };
+
+// A packet comes whole or trimmed, on the receiver's own link or before it.
+enum class Arrival : uint8_t { whole, trimmed_at_last_link, trimmed_before };
 
 struct Answer {
   bool is_sent = true;  // else the sender hears nothing
