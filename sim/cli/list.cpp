@@ -73,6 +73,8 @@ constexpr Kind kKinds[] = {
     {"schedules", policies<SchedulePolicy>},
     {"all-to-alls", policies<AllToAllAlgorithm>},
     {"reductions", policies<ReductionAlgorithm>},
+    {"broadcasts", policies<BroadcastAlgorithm>},
+    {"sparse-collectives", policies<SparseAlgorithm>},
 };
 
 po::options_description options() {
