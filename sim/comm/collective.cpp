@@ -61,7 +61,7 @@ CollectivePlan send_receive(int32_t from, int32_t to, Bytes bytes) {
 }
 
 std::vector<TaskId> add_collective(TaskGraph& graph, const CollectivePlan& plan, std::span<const Member> members,
-                                   const RankPath& path, std::span<const uint32_t> labels, uint64_t key) {
+                                   std::span<const uint32_t> labels, uint64_t key) {
   CHECK(labels.size() == members.size());
   CHECK(!plan.rounds.empty());
   std::vector<TaskId> last;
@@ -88,8 +88,10 @@ std::vector<TaskId> add_collective(TaskGraph& graph, const CollectivePlan& plan,
     for (const Transfer& transfer : plan.rounds[round]) {
       if (!travels(transfer)) continue;
       const uint64_t flow_key = splitmix64(key ^ splitmix64(graph.flows.size()));
-      add_flow(graph, {tasks[size_t(transfer.from)], tasks[size_t(transfer.to)],
-                       path(transfer.from, transfer.to, flow_key), transfer.bytes});
+      const size_t from = size_t(transfer.from);
+      const size_t to = size_t(transfer.to);
+      const Message message{members[from].endpoint, members[to].endpoint, transfer.bytes, flow_key};
+      add_flow(graph, {tasks[from], tasks[to], message});
     }
     last = std::move(tasks);
     arrived = std::move(count.received);

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
@@ -125,6 +124,7 @@ CollectivePlan send_receive(int32_t from, int32_t to, Bytes bytes);
 
 // Where a rank's part of a collective runs.
 struct Member {
+  EndpointId endpoint{};  // where its bytes leave and arrive
   StreamId stream{};
   PoolId pool = kNoPool;
   int32_t units = 0;  // SMs that the communication kernel holds; 0 where copy engines or the NIC do the work
@@ -132,12 +132,10 @@ struct Member {
   std::vector<TaskId> after;
 };
 
-// The path of a flow between two ranks; `key` chooses among equal ones.
-using RankPath = std::function<Path(int32_t from, int32_t to, uint64_t key)>;
-
 // Adds the plan to the graph: one task a rank and round, one flow a transfer of at least one byte, and, where receiving
 // takes time, one more task for each rank that gets something in the last round. Returns the last task of each rank.
+// The key makes the flows of this collective hash to paths of their own.
 std::vector<TaskId> add_collective(TaskGraph& graph, const CollectivePlan& plan, std::span<const Member> members,
-                                   const RankPath& path, std::span<const uint32_t> labels, uint64_t key);
+                                   std::span<const uint32_t> labels, uint64_t key);
 
 }  // namespace moesim

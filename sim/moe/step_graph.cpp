@@ -105,10 +105,11 @@ class StepBuilder {
 
   // A group of one GPU calls no collective.
   Member member(const ScheduledOperation& step, GpuId gpu, int32_t ranks) const {
-    if (ranks == 1) return {stream_of(gpu, step.lane), kNoPool, 0, {}, tasks_before(step, gpu)};
+    const EndpointId endpoint = in_.communication.endpoints[index(gpu)];
+    if (ranks == 1) return {endpoint, stream_of(gpu, step.lane), kNoPool, 0, {}, tasks_before(step, gpu)};
     const int32_t sms = std::min(in_.communication.sms, in_.model.gpu.gpu.sms);
-    return {stream_of(gpu, step.lane), sms > 0 ? pool_of(gpu) : kNoPool, sms, in_.communication.stack,
-            tasks_before(step, gpu)};
+    return {endpoint, stream_of(gpu, step.lane), sms > 0 ? pool_of(gpu) : kNoPool,
+            sms,      in_.communication.stack,   tasks_before(step, gpu)};
   }
 
   // One collective over the GPUs [first, first + count).
@@ -118,10 +119,7 @@ class StepBuilder {
     std::vector<Member> members;
     for (int32_t rank = 0; rank < count; ++rank) members.push_back(member(step, GpuId(first + rank), count));
     const std::vector<uint32_t> labels(size_t(count), label(step));
-    const auto path = [&](int32_t from, int32_t to, uint64_t key) {
-      return in_.communication.path(first + from, first + to, key);
-    };
-    const auto last = add_collective(result_.graph, plan, members, path, labels, rng_.next());
+    const auto last = add_collective(result_.graph, plan, members, labels, rng_.next());
     done.insert(done.end(), last.begin(), last.end());
   }
 

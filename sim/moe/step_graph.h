@@ -44,7 +44,7 @@ struct CommunicationModel {
   SoftwareStack stack;
   Bytes dispatch_token;  // one token on its way to an expert
   Bytes combine_token;
-  RankPath path;  // between GPUs
+  std::vector<EndpointId> endpoints;  // [gpu]
 };
 
 struct StepInput {

@@ -11,7 +11,7 @@ namespace {
 class FlowDriver {
  public:
   FlowDriver(const FlowProblem& problem, Fidelity fidelity)
-      : problem_(problem), network_(make_network(fidelity, sim_, problem.links, {&FlowDriver::done, this})) {
+      : problem_(problem), network_(make_network({fidelity}, sim_, problem.links, {&FlowDriver::done, this})) {
     times_.finish.resize(problem.flows.size());
   }
 

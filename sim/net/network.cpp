@@ -2,8 +2,9 @@
 
 namespace moesim {
 
-Network make_network(Fidelity fidelity, Simulator& sim, std::vector<Link> links, FlowDone done) {
-  if (fidelity == Fidelity::ideal) return Network(std::in_place_type<IdealNetwork>, sim, std::move(links), done);
+Network make_network(const NetworkOptions& options, Simulator& sim, std::vector<Link> links, FlowDone done) {
+  if (options.fidelity == Fidelity::ideal)
+    return Network(std::in_place_type<IdealNetwork>, sim, std::move(links), done);
   return Network(std::in_place_type<FlowNetwork>, sim, std::move(links), done);
 }
 

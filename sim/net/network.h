@@ -20,11 +20,15 @@ constexpr auto enum_names(Fidelity) {
   return std::to_array<std::pair<Fidelity, const char*>>({{Fidelity::ideal, "ideal"}, {Fidelity::flow, "flow"}});
 }
 
+struct NetworkOptions {
+  Fidelity fidelity = Fidelity::flow;
+};
+
 using Network = std::variant<IdealNetwork, FlowNetwork>;
 
 // A network cannot be moved, because pending events point to it: construct it where it is to live, as in
-//   Network network = make_network(Fidelity::flow, sim, links, done);
-Network make_network(Fidelity fidelity, Simulator& sim, std::vector<Link> links, FlowDone done);
+//   Network network = make_network({Fidelity::flow}, sim, links, done);
+Network make_network(const NetworkOptions& options, Simulator& sim, std::vector<Link> links, FlowDone done);
 
 // Sends bytes over the path; done is told the tag when the last byte has arrived, never before this returns.
 void start(Network& network, Path path, Bytes bytes, uint64_t tag);

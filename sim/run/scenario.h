@@ -22,7 +22,7 @@
 #include "sim/moe/placement.h"
 #include "sim/moe/schedule.h"
 #include "sim/moe/traffic.h"
-#include "sim/net/network.h"
+#include "sim/net/message_network.h"
 #include "topologies/builder.h"
 #include "traces/routing_trace.h"
 #include "traces/synthetic.h"
@@ -182,6 +182,7 @@ struct Scenario {
   RooflineOptions cost;
   MemoryConfig memory;
   Fidelity network = Fidelity::flow;
+  PolicyChoice<PathPolicy> paths{"hash"};
   int32_t steps = 1;
   uint64_t seed = 1;
 };
@@ -205,6 +206,7 @@ void fields(Visitor& v, Scenario& s) {
   v.optional("cost", s.cost, "what kernels reach of the data sheet's rates");
   v.optional("memory", s.memory, "memory of a GPU");
   v.optional("network", s.network, "fidelity: `ideal` has no contention, `flow` shares links max-min fairly");
+  v.optional("paths", s.paths, "over which of several equal paths messages travel");
   v.optional("steps", s.steps, between(1, 1'000'000), "steps to run");
   v.optional("seed", s.seed, between(uint64_t{0}, uint64_t{9'007'199'254'740'992}), "of all random choices");
 }

@@ -10,6 +10,7 @@
 #include "sim/core/check.h"
 #include "sim/work/executor.h"
 #include "topologies/builder.h"
+#include "topologies/routed_paths.h"
 #include "topologies/routes.h"
 #include "topologies/topology.h"
 
@@ -58,16 +59,14 @@ struct PlanRun {
 inline PlanRun run_plan(const CollectivePlan& plan, int32_t ranks, const Topology& topology, const SoftwareStack& stack,
                         Fidelity fidelity) {
   Routes routes(topology, 1);
+  RoutedPaths paths(topology, routes);
   std::vector<Member> members;
-  for (int32_t rank = 0; rank < ranks; ++rank) members.push_back({StreamId{rank}, kNoPool, 0, stack, {}});
-  const std::vector<uint32_t> labels(size_t(ranks), 0);
-  const auto path = [&](int32_t from, int32_t to, uint64_t key) {
-    return routes.path(vertex_of(topology, GpuId{from}), vertex_of(topology, GpuId{to}), key);
-  };
+  for (int32_t rank = 0; rank < ranks; ++rank)
+    members.push_back({endpoint_of(vertex_of(topology, GpuId{rank})), StreamId{rank}, kNoPool, 0, stack, {}});
   TaskGraph graph;
-  add_collective(graph, plan, members, path, labels, 1);
+  add_collective(graph, plan, members, std::vector<uint32_t>(size_t(ranks), 0), 1);
   Simulator sim;
-  Executor executor(sim, fidelity, topology.links, size_t(ranks), {});
+  Executor executor(sim, {{fidelity}, PolicyChoice<PathPolicy>("hash"), 1}, topology.links, paths, size_t(ranks), {});
   const GraphId id = executor.submit(graph);
   sim.run();
   CHECK(executor.finished(id));

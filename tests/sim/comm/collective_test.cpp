@@ -27,15 +27,15 @@ TEST(AddCollective, MakesATaskARankAndAFlowATransferOfBytes) {
   const CollectivePlan plan{{{{0, 1, 10_B}, {1, 0, 20_B}}, {{0, 1, 0_B}}}};
   std::vector<Member> members(2);
   members[0].after = {before};
-  const std::vector<LinkId> path = {LinkId{5}};
+  members[1].endpoint = EndpointId{9};
   const std::vector<uint32_t> labels = {7, 8};
-  const auto last =
-      add_collective(graph, plan, members, [&](int32_t, int32_t, uint64_t) { return Path(path); }, labels, 1);
+  const auto last = add_collective(graph, plan, members, labels, 1);
   EXPECT_EQ(last, (std::vector<TaskId>{TaskId{3}, TaskId{4}}));
   ASSERT_EQ(graph.flows.size(), 2u);
   EXPECT_EQ(graph.flows[0].from, TaskId{1});
   EXPECT_EQ(graph.flows[0].to, TaskId{2});
-  EXPECT_EQ(graph.flows[1].bytes, 20_B);
+  EXPECT_EQ(graph.flows[0].message.to, EndpointId{9});
+  EXPECT_EQ(graph.flows[1].message.bytes, 20_B);
   EXPECT_EQ(graph.dependencies.size(), 3u);  // before -> first round of rank 0; first -> second round of both
   EXPECT_EQ(graph.tasks[4].label, 8u);
 }
@@ -51,11 +51,9 @@ TEST(AddCollective, MakesTasksAsLongAsTheSoftwareTakes) {
   plan.message_max = 400_B;
   plan.message_send = 50_ns;
   const SoftwareStack stack{.launch = 10_us, .round = 3_us, .send = 200_ns, .receive = 500_ns};
-  const std::vector<Member> members(3, Member{StreamId{0}, kNoPool, 0, stack, {}});
-  const std::vector<LinkId> path = {LinkId{5}};
+  const std::vector<Member> members(3, Member{EndpointId{0}, StreamId{0}, kNoPool, 0, stack, {}});
   TaskGraph graph;
-  const auto last = add_collective(
-      graph, plan, members, [&](int32_t, int32_t, uint64_t) { return Path(path); }, std::vector<uint32_t>(3, 0), 1);
+  const auto last = add_collective(graph, plan, members, std::vector<uint32_t>(3, 0), 1);
   std::vector<Duration> lengths;
   for (const Task& task : graph.tasks) lengths.push_back(task.length);
   EXPECT_EQ(lengths, (std::vector<Duration>{11_us, 10_us, 10_us, 3_us, 4'750_ns, 500_ns, 500_ns}));

@@ -264,7 +264,7 @@ TEST(Network, IsChosenByOneWord) {
   EXPECT_STREQ(names[0].second, "ideal");
   EXPECT_STREQ(names[1].second, "flow");
   Simulator sim;
-  Network network = make_network(Fidelity::flow, sim, {{1_GBps, 1_us}}, {});
+  Network network = make_network({Fidelity::flow}, sim, {{1_GBps, 1_us}}, {});
   start(network, kFirst, 1000_B, 0);
   start(network, kFirst, 1000_B, 1);
   EXPECT_EQ(live(network), 2u);
