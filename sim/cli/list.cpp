@@ -11,8 +11,8 @@
 #include "sim/config/suggest.h"
 #include "sim/config/units_text.h"
 #include "sim/moe/placement.h"
-#include "sim/net/path_policy.h"
 #include "sim/moe/schedule.h"
+#include "sim/net/path_policy.h"
 #include "sim/run/names.h"
 #include "topologies/builder.h"
 
@@ -75,6 +75,8 @@ constexpr Kind kKinds[] = {
     {"all-to-alls", policies<AllToAllAlgorithm>},
     {"reductions", policies<ReductionAlgorithm>},
     {"paths", policies<PathPolicy>},
+    {"broadcasts", policies<BroadcastAlgorithm>},
+    {"sparse-collectives", policies<SparseAlgorithm>},
 };
 
 po::options_description options() {

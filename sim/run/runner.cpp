@@ -68,7 +68,7 @@ CommunicationModel communication_of(const LoadedScenario& loaded, const Topology
           .reduction = config.reduction,
           .token_copies = config.token_copies,
           .sms = config.sms,
-          .launch = config.launch,
+          .stack = config.stack,
           .dispatch_token = token_bytes(loaded.model.hidden, loaded.scenario.precision.dispatch),
           .combine_token = token_bytes(loaded.model.hidden, loaded.scenario.precision.combine),
           .endpoints = std::move(endpoints)};

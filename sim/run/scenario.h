@@ -141,8 +141,7 @@ struct CommunicationConfig {
   PolicyChoice<ReductionAlgorithm> reduction{"direct"};
   TokenCopies token_copies = TokenCopies::per_gpu;
   int32_t sms = 20;  // DeepEP's normal kernels, README: 20 SMs or 24
-  // NCCL and DeepEP calls of no bytes in a CUDA graph take about 16 us on two H100s (measured), most of it this.
-  Duration launch{10'000'000};
+  SoftwareStack stack;
 };
 
 template <class Visitor>
@@ -153,8 +152,7 @@ void fields(Visitor& v, CommunicationConfig& s) {
              "a token with several experts on one GPU travels there once, or once an expert");
   v.optional("sms", s.sms, between(0, 1024),
              "SMs that a communication kernel holds; 0 where copy engines or NICs do all the work");
-  v.optional("launch", s.launch, between(Duration{}, 1_s),
-             "from the start of a communication kernel to its first byte");
+  fields(v, s.stack);
 }
 
 struct MemoryConfig {
