@@ -15,7 +15,7 @@ struct Link {
   Duration latency;
 };
 
-// The links that a flow crosses, in order. Whoever starts a flow keeps its path alive until the flow is done.
+// The links that a flow crosses, in order. A network copies what it is given.
 using Path = std::span<const LinkId>;
 
 // Called when the last byte of a flow has arrived. The tag is what the flow was started with.

@@ -70,14 +70,14 @@ void MaxMin::make_room_for(size_t flow, size_t hops) {
   }
 }
 
-void MaxMin::add(FlowId id, Path path, Bytes bytes) {
+void MaxMin::add(FlowId id, Path path, double bytes) {
   CHECK(!path.empty());
-  CHECK(bytes.count > 0);
+  CHECK(bytes > 0);
   const size_t flow = index(id);
   make_room_for(flow, path.size());
   CHECK(hops_[flow] == 0);   // the slot is free
   step_[flow] = next_step_;  // open in the next solve, whichever saved state it starts from
-  bytes_[flow] = double(bytes.count);
+  bytes_[flow] = bytes;
   bottleneck_[flow] = kNoLink;
   for (const LinkId id_of_link : path) {
     const auto link = int32_t(id_of_link);
@@ -135,6 +135,27 @@ void MaxMin::remove(size_t flow) {
   --live_;
   live_hops_ -= hops_[flow];
   hops_[flow] = 0;
+}
+
+double MaxMin::take_out(FlowId id, Time now) {
+  const size_t flow = index(id);
+  double left = bytes_[flow];
+  if (bottleneck_[flow] != kNoLink) {
+    Clock& clock = clocks_[size_t(bottleneck_[flow])];
+    advance(clock, now);
+    left = std::max(0.0, clock.hung[heap_place_[flow]].finish - clock.served);
+    clock.hung.erase(heap_place_[flow], heap_place_);
+    bottleneck_[flow] = kNoLink;
+  }
+  remove(flow);
+  return left;
+}
+
+void MaxMin::set_capacity(LinkId link, Rate capacity) {
+  capacity_[index(link)] = capacity.bytes_per_s * kSecondsPerPicosecond;
+  saves_ = 1;
+  saved_[0].shares[index(link)].room = capacity_[index(link)];
+  if (!crossing_[index(link)].empty()) expect(int32_t(link));
 }
 
 void MaxMin::solve(Time now) {

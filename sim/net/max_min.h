@@ -33,7 +33,14 @@ class MaxMin {
   explicit MaxMin(std::span<const Link> links);
 
   // Adds a flow, which has no rate until the next solve(). The path may cross a link only once.
-  void add(FlowId flow, Path path, Bytes bytes);
+  void add(FlowId flow, Path path, Bytes bytes) { add(flow, path, double(bytes.count)); }
+  void add(FlowId flow, Path path, double bytes);
+
+  // Takes a flow away that is not done, and answers how many of its bytes are left. Holds from the next solve().
+  double take_out(FlowId flow, Time now);
+
+  // Holds from the next solve(). At a capacity of 0 flows have no rate.
+  void set_capacity(LinkId link, Rate capacity);
 
   // Gives every flow its max-min fair rate from now on.
   void solve(Time now);

@@ -2,9 +2,10 @@
 
 namespace moesim {
 
-Network make_network(Fidelity fidelity, Simulator& sim, std::vector<Link> links, FlowDone done) {
+Network make_network(Fidelity fidelity, Simulator& sim, std::vector<Link> links, FlowDone done,
+                     FlowOptions options) {
   if (fidelity == Fidelity::ideal) return Network(std::in_place_type<IdealNetwork>, sim, std::move(links), done);
-  return Network(std::in_place_type<FlowNetwork>, sim, std::move(links), done);
+  return Network(std::in_place_type<FlowNetwork>, sim, std::move(links), done, options);
 }
 
 void start(Network& network, Path path, Bytes bytes, uint64_t tag) {

@@ -24,7 +24,9 @@ using Network = std::variant<IdealNetwork, FlowNetwork>;
 
 // A network cannot be moved, because pending events point to it: construct it where it is to live, as in
 //   Network network = make_network(Fidelity::flow, sim, links, done);
-Network make_network(Fidelity fidelity, Simulator& sim, std::vector<Link> links, FlowDone done);
+// The options are those of fidelity `flow`.
+Network make_network(Fidelity fidelity, Simulator& sim, std::vector<Link> links, FlowDone done,
+                     FlowOptions options = {});
 
 // Sends bytes over the path; done is told the tag when the last byte has arrived, never before this returns.
 void start(Network& network, Path path, Bytes bytes, uint64_t tag);
