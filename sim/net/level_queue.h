@@ -67,8 +67,8 @@ class LevelQueue {
   static constexpr uint32_t kBuckets = (62 - kLeadingBits + 1) << kLeadingBits;
   static constexpr uint32_t kSummaries = kBuckets / 4096 + 1;
 
-  std::vector<int32_t> next_;    // of each link: the one behind it in its bucket; of the last the first
-  std::vector<int32_t> last_;    // of each bucket
+  std::vector<int32_t> next_;          // of each link: the one behind it in its bucket; of the last the first
+  std::vector<int32_t> last_;          // of each bucket
   std::vector<uint64_t> full_;         // a bit for each bucket that is not empty
   uint64_t summary_[kSummaries] = {};  // a bit for each word of full_ that is not zero
   uint32_t lowest_summary_ = 0;        // all before it are zero

@@ -352,7 +352,8 @@ void MaxMin::check_certificate() const {
     const double rounding = kCertificateUnits + double(crossing_[size_t(link)].size());
     CHECK(double(rates) <= double(clocks_[size_t(link)].capacity) * (1 + kCertificateTolerance) + rounding);
     if (clocks_[size_t(link)].hung.empty()) continue;
-    CHECK(double(rates) >= double(clocks_[size_t(link)].capacity) * (1 - kCertificateTolerance) - rounding);  // they hang on full links,
+    CHECK(double(rates) >=
+          double(clocks_[size_t(link)].capacity) * (1 - kCertificateTolerance) - rounding);  // they hang on full links,
     CHECK(double(fastest) <= double(level) * (1 + kCertificateTolerance) + kCertificateUnits);  // where none is faster
   }
   CHECK(crossings == live_hops_);

@@ -97,8 +97,8 @@ class MaxMin {
   struct Clock {
     int64_t capacity = 0;
     int64_t published = 0;  // a level that is not above this need not be told to watched links
-    double level = 0;   // the rate of each flow that hangs here, in bytes per picosecond
-    double served = 0;  // bytes served to each flow that hangs here, up to `at`
+    double level = 0;       // the rate of each flow that hangs here, in bytes per picosecond
+    double served = 0;      // bytes served to each flow that hangs here, up to `at`
     Time at;
     FinishHeap hung;
   };
@@ -158,7 +158,7 @@ class MaxMin {
   void neighbour_again(int32_t link);
 
   // Of links.
-  double unit_ = 0;  // bytes per picosecond, a power of two
+  double unit_ = 0;                   // bytes per picosecond, a power of two
   std::vector<double> bytes_per_ps_;  // capacity
   std::vector<Load> loads_;
   std::vector<uint8_t> watched_;
@@ -185,9 +185,9 @@ class MaxMin {
   size_t live_ = 0;
   size_t live_hops_ = 0;
 
-  Tournament fills_next_;  // scratch of solve_from_ground()
+  Tournament fills_next_;      // scratch of solve_from_ground()
   std::vector<int32_t> open_;  // of each link: flows that cross it and do not hang yet; 0 between solves
-  bool from_ground_ = false;  // the next solve starts there
+  bool from_ground_ = false;   // the next solve starts there
   size_t watches_ = 0;
   size_t work_ = 0;  // steps of this solve
   size_t work_max_ = std::numeric_limits<size_t>::max();

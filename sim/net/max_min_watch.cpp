@@ -41,7 +41,8 @@ bool MaxMin::watch(int32_t link) {
   Load& load = loads_[size_t(link)];
   const std::vector<Crossing>& crossing = crossing_[size_t(link)];
   if (watched_[size_t(link)] || !clocks_[size_t(link)].hung.empty()) return false;
-  if (crossing.size() < kWatchedFlowsMin || !is_far_from_full(load.others, clocks_[size_t(link)].capacity)) return false;
+  if (crossing.size() < kWatchedFlowsMin || !is_far_from_full(load.others, clocks_[size_t(link)].capacity))
+    return false;
   int64_t bound = 0;
   for (const Crossing& flow : crossing) bound += clocks_[size_t(flow.bottleneck)].published;
   if (!is_far_from_full(bound, clocks_[size_t(link)].capacity)) return false;

@@ -52,7 +52,8 @@ class Storm {
     if (live_.empty()) return;
     const Time next = rates.next_finish();
     const bool ends = next < MaxMin::kNever && rng_.uniform() < 0.7;
-    const Time then = ends ? next : now_ + Duration{rng_.between(0, std::min<int64_t>((next - now_).ps, 1'000'000) / 2)};
+    const Time then =
+        ends ? next : now_ + Duration{rng_.between(0, std::min<int64_t>((next - now_).ps, 1'000'000) / 2)};
     for (const size_t flow : live_) left_[flow] -= rates.rate(FlowId(flow)).bytes_per_s * (then - now_).seconds();
     now_ = then;
     if (!ends) return;
