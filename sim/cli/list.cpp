@@ -12,6 +12,7 @@
 #include "sim/config/units_text.h"
 #include "sim/moe/placement.h"
 #include "sim/moe/schedule.h"
+#include "sim/net/packet/transport.h"
 #include "sim/run/names.h"
 #include "topologies/builder.h"
 
@@ -71,6 +72,7 @@ constexpr Kind kKinds[] = {
     {"topologies", policies<TopologyBuilder>},
     {"placements", policies<PlacementPolicy>},
     {"schedules", policies<SchedulePolicy>},
+    {"transports", policies<TransportPolicy>},
     {"all-to-alls", policies<AllToAllAlgorithm>},
     {"reductions", policies<ReductionAlgorithm>},
 };

@@ -38,7 +38,7 @@ void fields(Visitor& v, NetAnswer& s) {
 po::options_description options() {
   po::options_description options("options");
   options.add_options()("fidelity", po::value<std::string>()->default_value("flow"),
-                        "flow (max-min fair) or ideal (no contention)")(
+                        "flow (max-min fair), packet (queues and losses) or ideal (no contention)")(
       "format", po::value<std::string>()->default_value("text"), "what to print: text or json");
   return options;
 }

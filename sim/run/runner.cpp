@@ -81,6 +81,13 @@ void check_step(const StepGraph& step, const StepRouting& routing, const WorkBou
   for (const Duration busy : bounds.links) CHECK(busy <= length + slack);
 }
 
+// The simulator may run on for a while after the last task: answers and timers of packets are still on their way.
+Time last_end(const std::vector<TaskTimes>& tasks, Time begin) {
+  Time end = begin;
+  for (const TaskTimes& task : tasks) end = std::max(end, task.end);
+  return end;
+}
+
 }  // namespace
 
 void check_scenario(const LoadedScenario& loaded) {
@@ -133,8 +140,9 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
     CHECK(executor.bytes_sent() == payload);  // invariant 2
     CHECK(executor.bytes_delivered() == payload);
     const WorkBounds bounds = work_bounds(graph.graph, cluster.topology.links, streams, pools);
-    check_step(graph, routing, bounds, scenario.network, sim.now() - begin);
-    accounts.add_step(graph, executor, id, bounds, routing.tokens, begin, sim.now());
+    const Time end = last_end(executor.times(id), begin);
+    check_step(graph, routing, bounds, scenario.network, end - begin);
+    accounts.add_step(graph, executor, id, bounds, routing.tokens, begin, end);
     digest = sim.digest.hex();
     events = int64_t(sim.events());
     if (control.timeline != nullptr) add_step(*control.timeline, graph.graph, executor.times(id), step);

@@ -206,7 +206,8 @@ void fields(Visitor& v, Scenario& s) {
   v.optional("communication", s.communication, "collectives");
   v.optional("cost", s.cost, "what kernels reach of the data sheet's rates");
   v.optional("memory", s.memory, "memory of a GPU");
-  v.optional("network", s.network, "fidelity: `ideal` has no contention, `flow` shares links max-min fairly");
+  v.optional("network", s.network,
+             "fidelity: `ideal` has no contention, `flow` shares links max-min fairly, `packet` has queues and losses");
   v.optional("steps", s.steps, between(1, 1'000'000), "steps to run");
   v.optional("seed", s.seed, between(uint64_t{0}, uint64_t{9'007'199'254'740'992}), "of all random choices");
 }
