@@ -10,9 +10,12 @@
 // again, those of EP 128 and 256 are still the first ones. 98 GB/s at EP 8 are indeed more than a NIC can carry.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <map>
+#include <numeric>
+#include <set>
 
 #include "tests/support/collective_case.h"
 
@@ -170,6 +173,75 @@ TEST(DeepEpLowLatency, PredictsTheFirstKernelsWithoutNvlink) {
   expect_predicted(
       kPureRdma, [&](int32_t ep) { return h800(ep, true, {}, rate); },
       SoftwareStack{{}, {}, Duration{int64_t(peer_us * 1e6)}, {}});
+}
+
+// What a token of DeepEP's test of the normal kernels reaches: 256 experts, top 8 of the four servers with the highest
+// scores. Means over tokens, by symmetry the same for each GPU and each server.
+struct Reach {
+  double gpu = 0;     // probability that a token goes to a given GPU
+  double server = 0;  // ... to any GPU of a given server
+};
+
+Reach reach_of(int32_t servers) {
+  constexpr int32_t kSamples = 20'000;
+  constexpr size_t kExperts = 256;
+  const size_t of_server = kExperts / size_t(servers);
+  const size_t of_gpu = of_server / 8;
+  Rng rng(1);
+  std::vector<size_t> order(kExperts);  // experts by falling score
+  std::iota(order.begin(), order.end(), size_t{0});
+  int64_t gpus = 0;
+  int64_t reached = 0;
+  for (int32_t sample = 0; sample < kSamples; ++sample) {
+    rng.shuffle(std::span(order));
+    std::set<size_t> allowed;
+    for (size_t i = 0; allowed.size() < size_t(std::min(servers, 4)); ++i) allowed.insert(order[i] / of_server);
+    std::set<size_t> to_gpus;
+    std::set<size_t> to_servers;
+    for (size_t i = 0, chosen = 0; chosen < 8; ++i) {
+      if (!allowed.contains(order[i] / of_server)) continue;
+      ++chosen;
+      to_gpus.insert(order[i] / of_gpu);
+      to_servers.insert(order[i] / of_server);
+    }
+    gpus += int64_t(to_gpus.size());
+    reached += int64_t(to_servers.size());
+  }
+  return {double(gpus) / kSamples / (8 * servers), double(reached) / kSamples / servers};
+}
+
+// GB/s as DeepEP counts them: bytes of the copies for servers, a rank's own included, over the time.
+double normal_GBps(int32_t ep, int64_t token, NodeCopy copy, const Constants& fit) {
+  constexpr double kRankTokens = 4096;
+  const int32_t servers = ep / 8;
+  const Reach reach = reach_of(servers);
+  const Bytes to_gpu{int64_t(kRankTokens * reach.gpu) * token};
+  const Bytes to_server{int64_t(kRankTokens * reach.server) * token};
+  const std::vector<Bytes> bytes(size_t(ep) * size_t(ep), to_gpu);
+  const std::vector<Bytes> once(size_t(ep) * size_t(servers), to_server);
+  std::vector<int32_t> nodes;
+  for (int32_t rank = 0; rank < ep; ++rank) nodes.push_back(rank / 8);
+  const CollectivePlan plan =
+      planned<AllToAllAlgorithm>("node_limited", {ep, bytes, nodes, once, copy}, R"({"chunks": 16})");
+  const double seconds =
+      run_plan(plan, ep, h800(ep, false, fit.nvlink, fit.nic), fit.stack, Fidelity::flow).time.seconds();
+  return double(servers) * double(to_server.count) / seconds * 1e-9;
+}
+
+// The normal kernels, with the constants of the low-latency ones and none of their own: 4,096 tokens a rank, of 7,168
+// values in fp8 with a scale of 4 bytes each 128, or in bf16. Where the NICs are the bottleneck this is how fast they
+// are. With two servers it is the NVLinks, which the kernels do not fill: there the model is too fast.
+TEST(DeepEpNormal, IsPredictedByTheConstantsOfTheLowLatencyKernels) {
+  const Constants fit = fit_with_nvlink(127.0 / 128);
+  const Table published = {{16, {43, 43}}, {32, {58, 57}}, {64, {51, 50}}};  // GB/s
+  for (const auto& [ep, measured] : published) {
+    const double dispatch = normal_GBps(ep, 7168 + 56 * 4, NodeCopy::parts, fit);
+    const double combine = normal_GBps(ep, kCombineToken, NodeCopy::sums, fit);
+    testing::Test::RecordProperty("normal_dispatch" + std::to_string(ep), std::to_string(dispatch));
+    testing::Test::RecordProperty("normal_combine" + std::to_string(ep), std::to_string(combine));
+    EXPECT_NEAR(dispatch / measured.dispatch, 1.0, ep == 16 ? 0.25 : 0.1) << "EP " << ep << ": " << dispatch;
+    EXPECT_NEAR(combine / measured.combine, 1.0, ep == 16 ? 0.25 : 0.1) << "EP " << ep << ": " << combine;
+  }
 }
 
 }  // namespace
