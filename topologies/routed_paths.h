@@ -1,8 +1,6 @@
 // The paths of a topology for the network: messages start and end at vertices.
 #pragma once
 
-#include <deque>
-#include <unordered_map>
 #include <vector>
 
 #include "sim/net/message.h"
@@ -26,8 +24,7 @@ class RoutedPaths final : public PathFinder {
  private:
   const Topology& topology_;
   Routes& routes_;
-  std::unordered_map<uint64_t, std::vector<Path>> choices_;  // by pair of ends; looked up only
-  std::deque<std::vector<std::vector<LinkId>>> links_;       // of the choices
+  std::vector<bool> avoided_;  // what the routes keep off in detours
 };
 
 }  // namespace moesim

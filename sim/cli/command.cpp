@@ -28,8 +28,10 @@ std::vector<std::string> settings_of(const po::variables_map& given) {
 void print_stats(double seconds, int64_t events) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  fmt::print(stderr, "host: {:.3f} s, {} events, {:.2f} million events/s, peak memory {:.0f} MiB\n", seconds, events,
-             double(events) / seconds / 1e6, double(usage.ru_maxrss) / 1024);
+  const auto seconds_of = [](const timeval& time) { return double(time.tv_sec) + double(time.tv_usec) * 1e-6; };
+  const double cpu = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
+  fmt::print(stderr, "host: {:.3f} s, CPU {:.3f} s, {} events, {:.2f} million events/s, peak memory {:.0f} MiB\n",
+             seconds, cpu, events, double(events) / seconds / 1e6, double(usage.ru_maxrss) / 1024);
 }
 
 }  // namespace moesim

@@ -54,7 +54,7 @@ bool wants_json(const po::variables_map& given);
 // --seed N as the setting that it stands for, after those of --set.
 std::vector<std::string> settings_of(const po::variables_map& given);
 
-// Host time and peak memory, for --stats, on stderr.
+// Host time, CPU time and peak memory, for --stats, on stderr.
 void print_stats(double seconds, int64_t events);
 
 }  // namespace moesim

@@ -1,13 +1,18 @@
-#include <fmt/core.h>
+#include <fmt/format.h>  // core.h alone does not link format_to() under clang
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <iterator>
 
 #include "sim/cli/command.h"
+#include "sim/cli/net_job.h"
+#include "sim/config/atomic_file.h"
 #include "sim/config/error.h"
 #include "sim/config/json_text.h"
-#include "sim/config/suggest.h"
-#include "sim/net/flow_file.h"
+#include "sim/run/link_use.h"
+#include "sim/run/names.h"
+#include "sim/run/result_files.h"
 #include "sim/run/text_summary.h"
 
 namespace moesim {
@@ -24,80 +29,159 @@ void fields(Visitor& v, FlowAnswer& s) {
   v.required("finish_s", s.finish_s, at_least(0.0), "when its last byte arrives, s");
 }
 
+// What a file and a case of the work set are both answered with.
 struct NetAnswer {
+  std::string fidelity;
+  double rate_tolerance = 0;
+  int64_t flow_count = 0;
   double makespan_s = 0;
-  std::vector<FlowAnswer> flows;
+  double p50_s = 0;
+  double p99_s = 0;
+  int64_t events = 0;
+  int64_t solves = 0;
 };
 
 template <class Visitor>
 void fields(Visitor& v, NetAnswer& s) {
+  const auto count = at_least(int64_t{0});
+  v.required("fidelity", s.fidelity, "ideal, flow, ...");
+  v.required("rate_tolerance", s.rate_tolerance, at_least(0.0), "as a fraction; 0 is exact");
+  v.required("flow_count", s.flow_count, count, "flows");
   v.required("makespan_s", s.makespan_s, at_least(0.0), "when the last flow is done, s");
+  v.required("p50_s", s.p50_s, at_least(0.0), "median of the completion times (finish - start), s");
+  v.required("p99_s", s.p99_s, at_least(0.0), "element ceil(0.99 n) - 1 of the sorted completion times, s");
+  v.required("events", s.events, count, "events simulated");
+  v.required("solves", s.solves, count, "instants at which rates were solved for");
+}
+
+struct WorkSetAnswer {
+  std::string workload;
+  int32_t hosts = 0;
+  int32_t oversubscription = 1;
+  NetAnswer answer;
+};
+
+template <class Visitor>
+void fields(Visitor& v, WorkSetAnswer& s) {
+  v.required("workload", s.workload, "a2a, zipf, rnd, rndz or stream");
+  v.required("hosts", s.hosts, at_least(1), "of the fabric");
+  v.required("oversubscription", s.oversubscription, at_least(1), "of the fabric");
+  fields(v, s.answer);
+}
+
+struct FileAnswer {
+  NetAnswer answer;
+  std::vector<FlowAnswer> flows;
+};
+
+template <class Visitor>
+void fields(Visitor& v, FileAnswer& s) {
+  fields(v, s.answer);
   v.required("flows", s.flows, "each flow, in the order of the file");
 }
 
 po::options_description options() {
-  po::options_description options("options");
-  options.add_options()("fidelity", po::value<std::string>()->default_value("flow"),
-                        "flow (max-min fair) or ideal (no contention)")(
-      "format", po::value<std::string>()->default_value("text"), "what to print: text or json");
+  po::options_description options = net_job_options();
+  options.add_options()("out", po::value<std::string>(), "folder for links.csv, link_use.csv and flows.csv")(
+      "format", po::value<std::string>()->default_value("text"), "what to print: text or json")(
+      "stats", "print CPU seconds and peak memory on stderr");
   return options;
 }
 
-Fidelity fidelity_of(const std::string& name) {
-  std::vector<std::string> names;
-  for (const auto& [fidelity, known] : enum_names(Fidelity{})) {
-    if (name == known) return fidelity;
-    names.emplace_back(known);
-  }
-  throw ConfigError("--fidelity", fmt::format("unknown fidelity \"{}\"{}", name, suggestion(name, names)));
-}
-
-// The element ceil(q n) - 1 of the sorted completion times.
-double quantile(std::vector<double>& sorted, double q) {
-  return sorted[size_t(std::ceil(q * double(sorted.size()))) - 1];
-}
-
-void print_text(const FlowFile& file, const FlowFileAnswer& answer) {
-  std::vector<double> completion;
-  double worst = 0;
-  for (size_t f = 0; f < answer.finish_s.size(); ++f) {
-    completion.push_back(answer.finish_s[f] - file.problem.flows[f].start.seconds());
-    if (file.finish_s[f]) worst = std::max(worst, std::abs(answer.finish_s[f] - *file.finish_s[f]));
-  }
-  std::sort(completion.begin(), completion.end());
-  fmt::print("flows       {} over {} links\nmakespan    {}\n", completion.size(), file.problem.links.size(),
+void print_text(const NetJob& job, const NetAnswer& answer, const FlowTimes& times, Duration longest) {
+  if (job.work_set)
+    fmt::print("workload    {}, {} hosts, {}:1\n", name_of(job.work_set->workload), job.work_set->hosts,
+               job.work_set->oversubscription);
+  fmt::print("flows       {} over {} links\nmakespan    {}\n", answer.flow_count, job.problem.links.size(),
              with_prefix(answer.makespan_s, "s"));
-  if (completion.empty()) return;
-  fmt::print("completion  median {}, p99 {}, longest {}\n", with_prefix(quantile(completion, 0.5), "s"),
-             with_prefix(quantile(completion, 0.99), "s"), with_prefix(completion.back(), "s"));
-  if (std::any_of(file.finish_s.begin(), file.finish_s.end(), [](const auto& known) { return known.has_value(); }))
+  if (answer.flow_count == 0) return;
+  fmt::print("completion  median {}, p99 {}, longest {}\n", with_prefix(answer.p50_s, "s"),
+             with_prefix(answer.p99_s, "s"), with_prefix(longest.seconds(), "s"));
+  fmt::print("network     {}, {} events, {} solves\n", answer.fidelity, answer.events, answer.solves);
+  double worst = -1;
+  for (size_t flow = 0; flow < job.finish_s.size(); ++flow)
+    if (job.finish_s[flow]) worst = std::max(worst, std::abs(times.finish[flow].seconds() - *job.finish_s[flow]));
+  if (worst >= 0)
     fmt::print("known       largest difference to the finishes that the file gives: {}\n", with_prefix(worst, "s"));
+}
+
+NetAnswer answer_of(const NetJob& job, const FlowTimes& times, const std::vector<Duration>& completions) {
+  NetAnswer answer;
+  answer.fidelity = name_of(job.options.fidelity);
+  answer.rate_tolerance = job.options.rate_tolerance;
+  answer.flow_count = int64_t(job.problem.flows.size());
+  answer.makespan_s = times.makespan.seconds();
+  answer.p50_s = quantile(completions, 0.5).seconds();
+  answer.p99_s = quantile(completions, 0.99).seconds();
+  answer.events = int64_t(times.events);
+  answer.solves = int64_t(times.solves);
+  return answer;
+}
+
+std::string answer_json(const NetJob& job, const NetAnswer& answer, const FlowTimes& times) {
+  if (job.work_set)
+    return json_text(
+        WorkSetAnswer{name_of(job.work_set->workload), job.work_set->hosts, job.work_set->oversubscription, answer});
+  FileAnswer of_file{answer, {}};
+  for (size_t flow = 0; flow < times.finish.size(); ++flow)
+    of_file.flows.push_back({job.flow_ids[flow], times.finish[flow].seconds()});
+  return json_text(of_file);
+}
+
+void write_tables(const std::filesystem::path& folder, const NetJob& job, const FlowTimes& times,
+                  const LinkRecorder& recorder) {
+  make_folder(folder);
+  const Duration whole = times.makespan - Time{};
+  const std::vector<LinkId> busiest = busiest_links(job.problem.links, times.use);
+  std::string csv = "link,bytes,busy_s,utilisation,flows_mean\n";
+  for (const LinkId link : busiest) {
+    const LinkUse& use = times.use[index(link)];
+    fmt::format_to(std::back_inserter(csv), "{},{},{},{},{}\n", csv_text(job.link_name(link)), use.carried.count,
+                   use.busy.seconds(),
+                   utilisation(double(use.carried.count), job.problem.links[index(link)].capacity, whole),
+                   flows_mean(use));
+  }
+  write_file_atomically(folder / "links.csv", csv);
+  write_file_atomically(folder / "link_use.csv",
+                        link_use_csv(recorder, job.problem.links, busiest, job.link_name, times.makespan, false));
+  csv = "flow,bytes,start_s,finish_s\n";
+  for (size_t flow = 0; flow < times.finish.size(); ++flow)
+    fmt::format_to(std::back_inserter(csv), "{},{},{},{}\n", job.work_set ? int64_t(flow) : job.flow_ids[flow],
+                   job.problem.flows.bytes(flow).count, job.problem.flows.start(flow).seconds(),
+                   times.finish[flow].seconds());
+  write_file_atomically(folder / "flows.csv", csv);
 }
 
 int run(const po::variables_map& given, const std::vector<std::string>& positional) {
   const bool json = wants_json(given);
-  const Fidelity fidelity = fidelity_of(given["fidelity"].as<std::string>());
-  const FlowFile file = read_flow_file(std::filesystem::path(positional[0]));
-  const FlowFileAnswer answer = solve_flow_file(file, fidelity);
-  if (!json) {
-    print_text(file, answer);
-    return kOk;
-  }
-  NetAnswer written{answer.makespan_s, {}};
-  for (size_t f = 0; f < answer.finish_s.size(); ++f) written.flows.push_back({file.flow_ids[f], answer.finish_s[f]});
-  fmt::print("{}", json_text(written));
+  const auto begin = std::chrono::steady_clock::now();
+  const NetJob job = net_job(given, positional);
+  const bool wants_files = given.count("out") > 0;
+  LinkRecorder recorder(wants_files ? job.problem.links.size() : 0);
+  const FlowTimes times = solve_flows(job.problem, job.options, wants_files ? &recorder : nullptr);
+  const std::vector<Duration> completions = sorted_completions(job.problem, times);
+  const NetAnswer answer = answer_of(job, times, completions);
+  if (wants_files) write_tables(given["out"].as<std::string>(), job, times, recorder);
+  if (json)
+    fmt::print("{}", answer_json(job, answer, times));
+  else
+    print_text(job, answer, times, quantile(completions, 1.0));
+  if (given.count("stats") > 0)
+    print_stats(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(), answer.events);
   return kOk;
 }
 
 }  // namespace
 
 const Command kNetCommand = {"net",
-                             "FILE",
-                             "Solve a file of flows over links (format moe-flow-oracle-1)",
+                             "[FILE]",
+                             "Solve flows over links: a file (format moe-flow-oracle-1) or the common work set",
                              "  moesim net tests/golden/flows/parking_lot_3.json\n"
-                             "  moesim net tests/golden/flows/ls64_a2a_2to1.json --format json\n",
+                             "  moesim net tests/golden/flows/ls64_a2a_2to1.json --format json\n"
+                             "  moesim net --workload a2a --hosts 256 --oversubscription 2 --stats\n"
+                             "  moesim net --workload stream --flows 20000 --out out/stream\n",
                              options,
-                             1,
+                             0,
                              1,
                              run};
 

@@ -135,12 +135,12 @@ Time start_time(const FlowRecord& flow, const std::vector<LinkId>& path, const s
 void check_durations(const JsonNode& root, const std::vector<LinkRecord>& links, const std::vector<FlowRecord>& records,
                      const FlowProblem& problem, std::vector<Fault>& faults) {
   std::vector<double> flows_on(links.size(), 0);
-  for (const TimedFlow& flow : problem.flows)
+  for (const TimedFlow flow : problem.flows)
     for (const LinkId link : flow.path) ++flows_on[index(link)];
   for (size_t i = 0; i < problem.flows.size(); ++i) {
     double done_s = records[i].start;
     double slowest_s = 0;
-    for (const LinkId link : problem.flows[i].path) {
+    for (const LinkId link : problem.flows.path(i)) {
       done_s += links[index(link)].latency;
       slowest_s = std::max(slowest_s, double(records[i].bytes) * flows_on[index(link)] / links[index(link)].capacity);
     }
@@ -168,7 +168,7 @@ void read_flows(const JsonNode& root, const std::vector<LinkRecord>& links, cons
       path = resolve_path(*node.find("path"), Place{&place, "path"}, flow, link_of_id, faults);
     }
     const Time start = start_time(flow, path, links);
-    file.problem.flows.push_back({std::move(path), Bytes{flow.bytes}, start});
+    file.problem.flows.push_back({path, Bytes{flow.bytes}, start});
     file.flow_ids.push_back(flow.id);
     file.finish_s.push_back(flow.finish);
   }
@@ -191,8 +191,10 @@ FlowFile read_flow_file(const JsonNode& root, const std::string& source) {
 
   std::vector<LinkRecord> links;
   const std::map<int64_t, LinkId> link_of_id = read_links(root, links, faults);
-  for (const LinkRecord& link : links)
+  for (const LinkRecord& link : links) {
     file.problem.links.push_back({Rate{link.capacity}, Duration{nearest_ps(link.latency)}});
+    file.link_ids.push_back(link.id);
+  }
   read_flows(root, links, link_of_id, file, faults);
   if (!faults.empty()) throw ConfigError(source, std::move(faults));
   return file;

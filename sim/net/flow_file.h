@@ -21,7 +21,8 @@ namespace moesim {
 
 struct FlowFile {
   FlowProblem problem;
-  std::vector<int64_t> flow_ids;                // as in the file, in its order
+  std::vector<int64_t> link_ids;                // as in the file, in its order
+  std::vector<int64_t> flow_ids;                // likewise
   std::vector<std::optional<double>> finish_s;  // the answers that the file knows
   std::optional<double> makespan_s;
 };

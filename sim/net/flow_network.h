@@ -8,6 +8,7 @@
 #include "sim/core/simulator.h"
 #include "sim/net/flow_table.h"
 #include "sim/net/link_ledger.h"
+#include "sim/net/link_recorder.h"
 #include "sim/net/max_min.h"
 
 namespace moesim {
@@ -23,6 +24,7 @@ class FlowNetwork {
   LinkUse use(LinkId link) const { return ledger_.use(link, sim_.now()); }
   size_t live() const { return flows_.live(); }
   std::span<const Link> links() const { return ledger_.links(); }
+  void record(LinkRecorder* recorder) { recorder_ = recorder; }
 
   // How often rates were solved for: once an instant at which flows entered or left, however many.
   uint64_t solves() const { return solves_; }
@@ -40,11 +42,13 @@ class FlowNetwork {
   LinkLedger ledger_;
   FlowDone done_;
   FlowTable flows_;
+  LinkRecorder* recorder_ = nullptr;
   MaxMin rates_;
   std::vector<FlowId> finished_;  // of one instant
   Time posted_ = kNever;          // the event that counts; events posted for other times do nothing when they fire
   bool settling_ = false;
   uint64_t solves_ = 0;
+  uint64_t certified_ = 0;  // the last solve whose certificate was checked
 };
 
 }  // namespace moesim

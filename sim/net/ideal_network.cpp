@@ -17,11 +17,14 @@ void IdealNetwork::enter(uint64_t flow) {
   Duration transfer;
   for (const LinkId link : path) transfer = std::max(transfer, transfer_time(bytes, links()[index(link)].capacity));
   ledger_.enter(path, bytes, sim_.now());
+  if (recorder_ != nullptr) recorder_->enter(FlowId(flow), sim_.now());
   sim_.after<&IdealNetwork::leave>(transfer, *this, flow);
 }
 
 void IdealNetwork::leave(uint64_t flow) {
-  ledger_.leave(flows_[FlowId(flow)].path, flows_[FlowId(flow)].bytes, sim_.now());
+  const auto& [path, bytes, tag, sequence] = flows_[FlowId(flow)];
+  ledger_.leave(path, bytes, sim_.now());
+  if (recorder_ != nullptr) recorder_->leave(FlowId(flow), path, bytes, sim_.now());
   finish_flow(flows_, FlowId(flow), sim_, done_);
 }
 

@@ -6,6 +6,7 @@
 #include "sim/core/simulator.h"
 #include "sim/net/flow_table.h"
 #include "sim/net/link_ledger.h"
+#include "sim/net/link_recorder.h"
 
 namespace moesim {
 
@@ -20,6 +21,7 @@ class IdealNetwork {
   LinkUse use(LinkId link) const { return ledger_.use(link, sim_.now()); }
   size_t live() const { return flows_.live(); }
   std::span<const Link> links() const { return ledger_.links(); }
+  void record(LinkRecorder* recorder) { recorder_ = recorder; }
 
  private:
   void enter(uint64_t flow);
@@ -29,6 +31,7 @@ class IdealNetwork {
   LinkLedger ledger_;
   FlowDone done_;
   FlowTable flows_;
+  LinkRecorder* recorder_ = nullptr;
 };
 
 }  // namespace moesim

@@ -15,6 +15,13 @@ struct Link {
   Duration latency;
 };
 
+// From a time on the link carries that much; nothing where it has failed.
+struct LinkChange {
+  Time at;
+  LinkId link{};
+  Rate capacity;
+};
+
 // The links that a flow crosses, in order. Whoever starts a flow keeps its path alive until the flow is done.
 using Path = std::span<const LinkId>;
 
@@ -26,8 +33,9 @@ struct FlowDone {
 
 // What a link has carried so far.
 struct LinkUse {
-  Bytes carried;  // payload bytes of all flows that crossed it
-  Duration busy;  // time with at least one flow on it
+  Bytes carried;      // payload bytes of all flows that crossed it
+  Duration busy;      // time with at least one flow on it
+  double flow_s = 0;  // sum over flows of the time that each was on it, in seconds
 };
 
 }  // namespace moesim

@@ -6,6 +6,11 @@
 #include "sim/core/check.h"
 
 namespace moesim {
+namespace {
+
+constexpr double kSecondsPerPicosecond = 1e-12;
+
+}  // namespace
 
 LinkLedger::LinkLedger(std::vector<Link> links) : links_(std::move(links)), books_(links_.size()) {
   for (const Link& link : links_) {
@@ -19,6 +24,7 @@ void LinkLedger::enter(Path path, Bytes bytes, Time now) {
   for (const LinkId link : path) {
     Book& book = books_[index(link)];
     if (book.flows++ == 0) book.busy_since = now;
+    book.flow_ps -= double((now - book.busy_since).ps);
     book.entered += bytes;
   }
 }
@@ -28,7 +34,11 @@ void LinkLedger::leave(Path path, Bytes bytes, Time now) {
     Book& book = books_[index(link)];
     CHECK(book.flows > 0);
     book.use.carried += bytes;
-    if (--book.flows == 0) book.use.busy += now - book.busy_since;
+    book.flow_ps += double((now - book.busy_since).ps);
+    if (--book.flows > 0) continue;
+    book.use.busy += now - book.busy_since;
+    book.use.flow_s += book.flow_ps * kSecondsPerPicosecond;
+    book.flow_ps = 0;
   }
 }
 
@@ -36,7 +46,9 @@ LinkUse LinkLedger::use(LinkId link, Time now) const {
   CHECK(index(link) < books_.size());
   const Book& book = books_[index(link)];
   LinkUse use = book.use;
-  if (book.flows > 0) use.busy += now - book.busy_since;
+  if (book.flows == 0) return use;
+  use.busy += now - book.busy_since;
+  use.flow_s += (book.flow_ps + double(book.flows) * double((now - book.busy_since).ps)) * kSecondsPerPicosecond;
   return use;
 }
 

@@ -29,6 +29,7 @@ class LinkLedger {
     LinkUse use;  // of the finished busy periods
     Bytes entered;
     Time busy_since;
+    double flow_ps = 0;  // of this busy period, as if the flows on the link had left when it began
     int64_t flows = 0;
   };
 

@@ -75,9 +75,14 @@ void MessageNetwork::decide() {
     CHECK(part.message < starting_.size());
     CHECK(!part.paths.empty());
     decided[part.message] += part.bytes;
+    const uint32_t slot = slots[part.message];
+    if (sprays(network_)) {
+      start_part(slot, part.paths, part.bytes);
+      continue;
+    }
     const auto pieces = std::clamp(part.bytes.count, int64_t{1}, int64_t(part.paths.size()));
     for (int64_t i = 0; i < pieces; ++i)
-      start_part(slots[part.message], part.paths[size_t(i)], piece(part.bytes, pieces, i));
+      start_part(slot, std::span(part.paths).subspan(size_t(i), 1), piece(part.bytes, pieces, i));
   }
   for (size_t m = 0; m < starting_.size(); ++m) {
     CHECK(decided[m] == starting_[m].bytes);
@@ -87,13 +92,23 @@ void MessageNetwork::decide() {
   starting_tags_.clear();
 }
 
-void MessageNetwork::start_part(uint32_t message, Path path, Bytes bytes) {
+void MessageNetwork::start_part(uint32_t message, std::span<const Path> paths, Bytes bytes) {
   const uint32_t slot = free_slot(parts_, free_parts_);
-  parts_[slot] = {message, bytes, path};
+  parts_[slot] = {message, bytes, {paths.begin(), paths.end()}};
   ++sent_[message].parts_left;
   ++flows_;
-  for (const LinkId link : path) pending_[index(link)] += bytes;
-  start(network_, path, bytes, kIsPart | slot);
+  count_pending(parts_[slot], 1);
+  if (paths.size() == 1)
+    start(network_, paths[0], bytes, kIsPart | slot);
+  else
+    start_sprayed(network_, parts_[slot].paths, bytes, kIsPart | slot);
+}
+
+// Sprayed bytes count for each of their paths in equal parts.
+void MessageNetwork::count_pending(const Part& part, int64_t sign) {
+  const auto paths = int64_t(part.paths.size());
+  for (int64_t i = 0; i < paths; ++i)
+    for (const LinkId link : part.paths[size_t(i)]) pending_[index(link)] += sign * piece(part.bytes, paths, i);
 }
 
 void MessageNetwork::flow_done(void* self, uint64_t tag) {
@@ -104,7 +119,7 @@ void MessageNetwork::flow_done(void* self, uint64_t tag) {
 
 void MessageNetwork::part_done(size_t slot) {
   const uint32_t message = parts_[slot].message;
-  for (const LinkId link : parts_[slot].path) pending_[index(link)] = pending_[index(link)] - parts_[slot].bytes;
+  count_pending(parts_[slot], -1);
   free_parts_.push_back(uint32_t(slot));
   if (--sent_[message].parts_left > 0) return;
   const uint64_t tag = sent_[message].tag;

@@ -46,7 +46,7 @@ class MessageNetwork {
   struct Part {
     uint32_t message = 0;  // slot in sent_
     Bytes bytes;
-    Path path;
+    std::vector<Path> paths;  // several where packets are sprayed
   };
 
   // Tags of flows: a message's own where the flow is all of it, else a slot of parts_ and this bit.
@@ -55,7 +55,7 @@ class MessageNetwork {
   static void flow_done(void* self, uint64_t tag);
   void part_done(size_t slot);
   void decide();
-  void start_part(uint32_t message, Path path, Bytes bytes);
+  void start_part(uint32_t message, std::span<const Path> paths, Bytes bytes);
   void count_pending(const Part& part, int64_t sign);
 
   Simulator& sim_;

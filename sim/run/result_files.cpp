@@ -6,25 +6,15 @@
 
 #include "sim/config/atomic_file.h"
 #include "sim/config/json_text.h"
+#include "sim/run/link_use.h"
 
 namespace moesim {
-namespace {
-
-// Quotes where a name holds a comma or a quote (RFC 4180).
-std::string csv_text(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + '"';
-}
 
 void make_folder(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) throw ConfigError(folder.string(), "cannot make this folder: " + error.message());
 }
-
-}  // namespace
 
 std::string layers_csv(const Results& results) {
   std::string csv =

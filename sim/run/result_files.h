@@ -14,6 +14,9 @@ std::string layers_csv(const Results& results);
 std::string gpus_csv(const Results& results);
 std::string links_csv(const Results& results);
 
+// A ConfigError says why it could not be made.
+void make_folder(const std::filesystem::path& folder);
+
 // Each file is written under a temporary name and renamed; the folder is made if need be. A ConfigError says what
 // could not be written.
 void write_result_files(const std::filesystem::path& folder, const Scenario& scenario, const Results& results,

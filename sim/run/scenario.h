@@ -165,6 +165,30 @@ void fields(Visitor& v, MemoryConfig& s) {
              "part of a GPU's memory that weights, KV cache and activations may fill");
 }
 
+// A link that fails, is slowed down, or comes back, at a time of the run.
+struct LinkChangeConfig {
+  Duration at;
+  std::string from;
+  std::string to;
+  std::optional<Rate> rate;
+  std::optional<Rate> background;
+  bool one_way = false;
+};
+
+template <class Visitor>
+void fields(Visitor& v, LinkChangeConfig& s) {
+  v.required("at", s.at, at_least(Duration{}), "since the start of the run");
+  v.required("from", s.from, "vertex at one end of the link, as in `moesim topology`: leaf0, node3/nic1");
+  v.required("to", s.to, "vertex at the other end");
+  v.optional(
+      "rate", s.rate, at_least(Rate{0}),
+      "what the link carries from then on, at most its own rate; 0 GB/s where it has failed, and what crosses it "
+      "takes another way. Its own rate where neither this nor the background is given");
+  v.optional("background", s.background, at_least(Rate{0}),
+             "other traffic from then on, which leaves that much less of the link's own rate");
+  v.optional("one_way", s.one_way, "only the direction from -> to; else both");
+}
+
 // As the file gives it, with defaults filled in.
 struct Scenario {
   int32_t format_version = 1;
@@ -182,7 +206,9 @@ struct Scenario {
   RooflineOptions cost;
   MemoryConfig memory;
   Fidelity network = Fidelity::flow;
+  Percentage rate_tolerance;
   PolicyChoice<PathPolicy> paths{"hash"};
+  std::vector<LinkChangeConfig> link_changes;
   int32_t steps = 1;
   uint64_t seed = 1;
 };
@@ -206,7 +232,10 @@ void fields(Visitor& v, Scenario& s) {
   v.optional("cost", s.cost, "what kernels reach of the data sheet's rates");
   v.optional("memory", s.memory, "memory of a GPU");
   v.optional("network", s.network, "fidelity: `ideal` has no contention, `flow` shares links max-min fairly");
+  v.optional("rate_tolerance", s.rate_tolerance, between(Percentage{0}, Percentage{0.1}),
+             "how far the times of transfers may be off for the sake of speed, `flow` only; 0% is exact");
   v.optional("paths", s.paths, "over which of several equal paths messages travel");
+  v.optional("link_changes", s.link_changes, "links that fail, slow down or come back during the run");
   v.optional("steps", s.steps, between(1, 1'000'000), "steps to run");
   v.optional("seed", s.seed, between(uint64_t{0}, uint64_t{9'007'199'254'740'992}), "of all random choices");
 }

@@ -25,7 +25,7 @@ inline std::vector<long double> reference_rates(const FlowProblem& problem, cons
     for (size_t link = 0; link < room.size(); ++link)
       if (open[link] > 0 && room[link] / open[link] < level) level = room[fullest = link] / open[link];
     for (size_t i = 0; i < live.size(); ++i) {
-      const std::vector<LinkId>& path = problem.flows[live[i]].path;
+      const Path path = problem.flows.path(live[i]);
       if (rates[i] >= 0 || std::find(path.begin(), path.end(), LinkId(fullest)) == path.end()) continue;
       rates[i] = level;
       ++frozen;
@@ -45,7 +45,7 @@ inline std::vector<long double> reference_finish_s(const FlowProblem& problem) {
   std::vector<long double> finish(flows), left(flows), enters(flows);
   std::vector<size_t> order(flows), live;
   for (size_t flow = 0; flow < flows; ++flow) {
-    const TimedFlow& f = problem.flows[flow];
+    const TimedFlow f = problem.flows[flow];
     left[flow] = static_cast<long double>(f.bytes.count);
     enters[flow] = static_cast<long double>((f.start + path_latency(problem.links, f.path)).ps) * 1e-12L;
   }

@@ -150,7 +150,7 @@ TEST(FlowNetwork, RefusesALinkThatDoesNotExist) {
 TEST(FlowNetwork, AFlowAloneTakesItsLatencyAndItsBytesOverTheNarrowestLink) {
   for_each_seed(1000, [](Rng& rng) {
     FlowProblem problem = random_problem(rng, 8, 1);
-    const TimedFlow& flow = problem.flows[0];
+    const TimedFlow flow = problem.flows[0];
     Duration narrowest;
     for (const LinkId link : flow.path)
       narrowest = std::max(narrowest, transfer_time(flow.bytes, problem.links[index(link)].capacity));
@@ -174,10 +174,9 @@ TEST(FlowNetwork, FinishesEveryFlowWhenThePlainSolverDoes) {
 
 // The shape of an expert-parallel step, with only some of its flows, as the plain solver is slow.
 TEST(FlowNetwork, FinishesAnAllToAllWhenThePlainSolverDoes) {
-  FlowProblem problem = expert_parallel_workload(3);
-  std::vector<TimedFlow> some;
-  for (size_t i = 0; i < problem.flows.size(); i += 13) some.push_back(problem.flows[i]);
-  problem.flows = some;
+  const FlowProblem whole = expert_parallel_workload(3);
+  FlowProblem problem{whole.links, {}};
+  for (size_t i = 0; i < whole.flows.size(); i += 13) problem.flows.push_back(whole.flows[i]);
   const std::vector<long double> expected = reference_finish_s(problem);
   const FlowTimes times = solve_flows(problem, Fidelity::flow);
   for (size_t flow = 0; flow < problem.flows.size(); ++flow)
@@ -188,7 +187,7 @@ TEST(FlowNetwork, DeliversWhatWasSentAndNoLinkCarriesMoreThanItCan) {
   for_each_seed(500, [](Rng& rng) {
     const FlowProblem problem = random_problem(rng, 12, 60);
     std::vector<Bytes> sent(problem.links.size());
-    for (const TimedFlow& flow : problem.flows)
+    for (const TimedFlow flow : problem.flows)
       for (const LinkId link : flow.path) sent[index(link)] += flow.bytes;
     for (const Fidelity fidelity : {Fidelity::flow, Fidelity::ideal}) {
       const FlowTimes times = solve_flows(problem, fidelity);
@@ -222,9 +221,9 @@ TEST(FlowNetwork, NeverBeatsTheBounds) {
 TEST(FlowNetwork, DoesNotDependOnTheOrderOfStartsAtOneInstant) {
   for_each_seed(300, [](Rng& rng) {
     FlowProblem problem = random_problem(rng, 12, 60);
-    for (TimedFlow& flow : problem.flows) flow.start = Time{};
-    FlowProblem reversed = problem;
-    std::reverse(reversed.flows.begin(), reversed.flows.end());
+    for (size_t flow = 0; flow < problem.flows.size(); ++flow) problem.flows.set_start(flow, Time{});
+    FlowProblem reversed{problem.links, {}};
+    for (size_t flow = problem.flows.size(); flow-- > 0;) reversed.flows.push_back(problem.flows[flow]);
     FlowTimes forward = solve_flows(problem, Fidelity::flow);
     FlowTimes backward = solve_flows(reversed, Fidelity::flow);
     std::reverse(backward.finish.begin(), backward.finish.end());
@@ -238,7 +237,7 @@ TEST(FlowNetwork, TheDigestTellsRunsApart) {
   FlowProblem problem{{{1_GBps, 1_us}}, {{kFirst, 1000_B, {}}, {kFirst, 3000_B, {}}}};
   const uint64_t digest = solve_flows(problem, Fidelity::flow).digest;
   EXPECT_EQ(solve_flows(problem, Fidelity::flow).digest, digest);
-  ++problem.flows[1].bytes.count;
+  problem.flows.set_bytes(1, 3001_B);
   EXPECT_NE(solve_flows(problem, Fidelity::flow).digest, digest);
 }
 
