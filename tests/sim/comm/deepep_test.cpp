@@ -35,12 +35,11 @@ const Table kWithNvlink = {{8, {77, 114}}, {16, {118, 195}}, {32, {155, 273}}, {
 const Table kPureRdma = {{8, {163, 318}},  {16, {173, 329}},  {32, {182, 350}},
                          {64, {186, 353}}, {128, {192, 369}}, {256, {194, 360}}};
 
-// Servers of eight, or of one where each pair of ranks talks by RDMA: then every pair is in two servers. All NICs are
-// on one switch: adaptive routing, which DeepEP recommends, leaves no collisions between switches.
-Topology h800(int32_t ep, bool pure_rdma, Rate nvlink, Rate nic) {
+// Servers of eight GPUs, with all NICs on one switch: adaptive routing, which DeepEP recommends, leaves no collisions
+// between switches.
+Topology h800(int32_t ep, Rate nvlink, Rate nic) {
   NodeSpec node;
-  node.gpus = node.nics = pure_rdma ? 1 : 8;
-  node.nvlink = pure_rdma ? Rate{} : nvlink;
+  node.nvlink = nvlink;
   node.nic = nic;
   return build_topology("leaf-spine", {ep / node.gpus, node}, R"({"nodes_per_leaf": 10000})");
 }
@@ -52,9 +51,10 @@ double latency(const Topology& topology, int32_t from, int32_t to) {
       .time.seconds();
 }
 
-double simulated(int32_t ep, int64_t token, const Topology& topology, const SoftwareStack& stack) {
+double simulated(int32_t ep, int64_t token, bool nvlink, const Topology& topology, const SoftwareStack& stack) {
   const std::vector<Bytes> bytes(size_t(ep) * size_t(ep), kTokens / ep * Bytes{token});
-  const CollectivePlan plan = planned<AllToAllAlgorithm>("low_latency", {ep, bytes});
+  const CollectivePlan plan =
+      planned<AllToAllAlgorithm>("low_latency", {ep, bytes}, nvlink ? "{}" : R"({"nvlink": false})");
   return run_plan(plan, ep, topology, stack, Fidelity::flow).time.seconds() * 1e6;
 }
 
@@ -88,29 +88,31 @@ std::array<double, N> fitted(const std::vector<Row<N>>& rows) {
 
 double traffic_MB(int64_t token, double remote_part) { return double(kTokens * token) * remote_part * 1e-6; }
 
-// Times in microseconds stand in the test's XML as dispatch64 and so on, for docs/collectives.md.
-void expect_predicted(const Table& table, const std::function<Topology(int32_t)>& topology,
-                      const SoftwareStack& stack) {
-  for (const auto& [ep, measured] : table)
-    for (const bool dispatch : {true, false}) {
-      const double us = simulated(ep, dispatch ? kDispatchToken : kCombineToken, topology(ep), stack);
-      const std::string what = (dispatch ? "dispatch" : "combine") + std::to_string(ep);
-      testing::Test::RecordProperty(what, std::to_string(us));
-      EXPECT_NEAR(us / (dispatch ? measured.dispatch : measured.combine), 1.0, 0.1) << what << ": " << us;
-    }
-}
-
 struct Constants {
   SoftwareStack stack;
   Rate nvlink;
   Rate nic;
 };
 
+// Times in microseconds stand in the test's XML as dispatch64 and so on, for docs/collectives.md.
+void expect_predicted(const Table& table, int32_t nvlink_up_to, const Constants& fit) {
+  for (const auto& [ep, measured] : table) {
+    const Topology topology = h800(ep, fit.nvlink, fit.nic);
+    for (const bool dispatch : {true, false}) {
+      const int64_t token = dispatch ? kDispatchToken : kCombineToken;
+      const double us = simulated(ep, token, ep <= nvlink_up_to, topology, fit.stack);
+      const std::string what = (dispatch ? "dispatch" : "combine") + std::to_string(ep);
+      testing::Test::RecordProperty(what, std::to_string(us));
+      EXPECT_NEAR(us / (dispatch ? measured.dispatch : measured.combine), 1.0, 0.1) << what << ": " << us;
+    }
+  }
+}
+
 // Three constants: what a call takes beside its bytes (L), the rate of payload over a GPU's NVLinks (V) and over its
 // NIC (B). Eight ranks use NVLink alone: L + latency + 7/8 bytes / V. Of 128 ranks the NICs are the bottleneck: L +
 // latency + a part of the bytes / B. That is four equations, linear in L, 1 / V and 1 / B.
 Constants fit_with_nvlink(double part_over_nic) {
-  const Topology nominal = h800(16, false, 200_GBps, 50_GBps);
+  const Topology nominal = h800(16, 200_GBps, 50_GBps);
   const double inside = latency(nominal, 0, 1) * 1e6;
   const double across = latency(nominal, 0, 8) * 1e6;
   const Measured& least = kWithNvlink.at(8);
@@ -141,20 +143,20 @@ void expect_sensible(const Constants& fit) {
 TEST(DeepEpLowLatency, PredictsTheGroupsBetweenEightAnd128) {
   const Constants fit = fit_with_nvlink(127.0 / 128);
   expect_sensible(fit);
-  expect_predicted(kWithNvlink, [&](int32_t ep) { return h800(ep, ep == 128, fit.nvlink, fit.nic); }, fit.stack);
+  expect_predicted(kWithNvlink, 64, fit);
 }
 
 // The same table as if all of its rows were of the kernels with NVLink: 120 of 128 ranks are reached over the NIC.
 TEST(DeepEpLowLatency, PredictsThemTooIfEveryRowIsTakenForTheNewKernels) {
   const Constants fit = fit_with_nvlink(120.0 / 128);
   expect_sensible(fit);
-  expect_predicted(kWithNvlink, [&](int32_t ep) { return h800(ep, false, fit.nvlink, fit.nic); }, fit.stack);
+  expect_predicted(kWithNvlink, 128, fit);
 }
 
 // The first kernels: two constants, what each peer costs (o) and the NIC's rate (B), and no fixed cost beside the
 // links' latency: (EP - 1) o + latency + (EP - 1) / EP bytes / B.
 TEST(DeepEpLowLatency, PredictsTheFirstKernelsWithoutNvlink) {
-  const double across = latency(h800(8, true, {}, 50_GBps), 0, 1) * 1e6;
+  const double across = latency(h800(16, 200_GBps, 50_GBps), 0, 8) * 1e6;
   std::vector<Row<2>> rows;
   for (const int32_t ep : {8, 128}) {
     const Measured& us = kPureRdma.at(ep);
@@ -170,9 +172,7 @@ TEST(DeepEpLowLatency, PredictsTheFirstKernelsWithoutNvlink) {
   EXPECT_LT(peer_us, 0.5);
   EXPECT_GT(rate, 40_GBps);
   EXPECT_LT(rate, 50_GBps);
-  expect_predicted(
-      kPureRdma, [&](int32_t ep) { return h800(ep, true, {}, rate); },
-      SoftwareStack{{}, {}, Duration{int64_t(peer_us * 1e6)}, {}});
+  expect_predicted(kPureRdma, 0, {{{}, {}, Duration{int64_t(peer_us * 1e6)}, {}}, 200_GBps, rate});
 }
 
 // What a token of DeepEP's test of the normal kernels reaches: 256 experts, top 8 of the four servers with the highest
@@ -223,8 +223,7 @@ double normal_GBps(int32_t ep, int64_t token, NodeCopy copy, const Constants& fi
   for (int32_t rank = 0; rank < ep; ++rank) nodes.push_back(rank / 8);
   const CollectivePlan plan =
       planned<AllToAllAlgorithm>("node_limited", {ep, bytes, nodes, once, copy}, R"({"chunks": 16})");
-  const double seconds =
-      run_plan(plan, ep, h800(ep, false, fit.nvlink, fit.nic), fit.stack, Fidelity::flow).time.seconds();
+  const double seconds = run_plan(plan, ep, h800(ep, fit.nvlink, fit.nic), fit.stack, Fidelity::flow).time.seconds();
   return double(servers) * double(to_server.count) / seconds * 1e-9;
 }
 
