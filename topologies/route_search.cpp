@@ -28,7 +28,24 @@ void RouteSearch::set_failed(std::vector<bool> failed_links) {
   forget();
 }
 
+VertexId by_nic(const Topology& topology, VertexId gpu) {
+  return VertexId(int32_t(boost::num_vertices(topology.graph)) + int32_t(gpu));
+}
+
+std::optional<std::vector<RouteLeg>> RouteSearch::legs_by_nic(VertexId from, VertexId to) {
+  const int32_t vertices = int32_t(boost::num_vertices(topology_->graph));
+  const VertexId source{int32_t(from) % vertices};
+  const VertexId target{int32_t(to) % vertices};
+  Legs legs;
+  if (source == target ||
+      through_nics(source, vertex(*topology_, source).nic, vertex(*topology_, target).nic, target, legs))
+    return legs;
+  return this->legs(source, target);
+}
+
 std::optional<std::vector<RouteLeg>> RouteSearch::legs(VertexId from, VertexId to) {
+  const size_t vertices = boost::num_vertices(topology_->graph);
+  if (index(from) >= vertices || index(to) >= vertices) return legs_by_nic(from, to);
   Legs legs;
   if (from == to) return legs;
   const Vertex& source = vertex(*topology_, from);

@@ -54,6 +54,11 @@ struct RouteWays {
   std::vector<LinkId> links;
 };
 
+// Another name of a GPU, as an end of a flow that stays off NVLink and travels through the NICs even between GPUs of
+// one server, as RDMA does that is told nothing of servers. Where the fabric does not join the NICs it is the GPU
+// itself.
+VertexId by_nic(const Topology& topology, VertexId gpu);
+
 class RouteSearch {
  public:
   // The topology must outlive the search and keep its shape.
@@ -62,7 +67,7 @@ class RouteSearch {
   // From now on no leg uses these links, by LinkId.
   void set_failed(std::vector<bool> failed_links);
 
-  // The legs of every path between the two, none if they are not joined.
+  // The legs of every path between the two, none if they are not joined. Either may be a by_nic().
   std::optional<std::vector<RouteLeg>> legs(VertexId from, VertexId to);
   RouteLeg leg(VertexId from, VertexId to, RouteScope scope);
   bool is_joined(const RouteLeg& leg) const;
@@ -76,6 +81,7 @@ class RouteSearch {
 
   bool are_joined(std::initializer_list<RouteLeg> candidate, Legs& legs) const;
   bool through_nics(VertexId from, VertexId from_nic, VertexId to_nic, VertexId to, Legs& legs);
+  std::optional<Legs> legs_by_nic(VertexId from, VertexId to);
   bool handed_over(VertexId from, VertexId to, Legs& legs);
   bool handed_to(VertexId from, VertexId mate, VertexId to, Legs& legs);
   std::optional<LinkId> only_way_in(VertexId nic) const;

@@ -11,6 +11,7 @@
 //      over the server's buses to that GPU's NIC;
 //   5. out and in through the NICs that reach all servers, where Vertex::far_nic names them;
 //   6. anywhere, but not through a server that is neither end's.
+// A by_nic() names a GPU that goes by 3. even inside its server, where the NICs are joined.
 // GPUs never forward, but for 4. Each leg of a path (to the NIC, from NIC to NIC, from the NIC) has the least possible
 // cost: one a link, and three a global link of a dragonfly, so that a path does not cross two of these where one will
 // do.

@@ -64,7 +64,9 @@ Placement placement_of(const LoadedScenario& loaded, const Layout& layout, const
 CommunicationModel communication_of(const LoadedScenario& loaded, const Topology& topology) {
   const CommunicationConfig& config = loaded.scenario.communication;
   std::vector<EndpointId> endpoints;
+  std::vector<EndpointId> nic_endpoints;
   for (const VertexId gpu : topology.gpus) endpoints.push_back(endpoint_of(gpu));
+  for (const VertexId gpu : topology.gpus) nic_endpoints.push_back(endpoint_of(by_nic(topology, gpu)));
   return {.all_to_all = config.all_to_all,
           .reduction = config.reduction,
           .token_copies = config.token_copies,
@@ -72,7 +74,8 @@ CommunicationModel communication_of(const LoadedScenario& loaded, const Topology
           .stack = config.stack,
           .dispatch_token = token_bytes(loaded.model.hidden, loaded.scenario.precision.dispatch),
           .combine_token = token_bytes(loaded.model.hidden, loaded.scenario.precision.combine),
-          .endpoints = std::move(endpoints)};
+          .endpoints = std::move(endpoints),
+          .nic_endpoints = std::move(nic_endpoints)};
 }
 
 // What each link has carried since `before`, which then becomes what it has carried by now.

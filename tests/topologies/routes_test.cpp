@@ -286,5 +286,36 @@ TEST(Routes, StayValidWhenTheyMove) {
   EXPECT_EQ(moved.path(topology.gpus[0], topology.gpus[8], 0).data(), path.data());
 }
 
+// GPUs of one server that stay off NVLink: out through the NIC of the one and in through that of the other, over the
+// fabric as if they were in two servers; with one NIC for both, through that. Without a fabric they keep to NVLink.
+TEST(Routes, GoByNicInsideAServerToo) {
+  const auto by_nics = [](const Topology& topology, const std::string& from, const std::string& to) {
+    Routes routes(topology, 1);
+    const VertexId source = by_nic(topology, *find_vertex(topology, from));
+    const VertexId target = by_nic(topology, *find_vertex(topology, to));
+    const Path path = routes.path(source, target, 0);
+    EXPECT_EQ(routes.choices(source, target).size(), 1u);
+    EXPECT_EQ(names(topology, routes.choices(source, target)[0]), names(topology, path));
+    return names(topology, path);
+  };
+  const Topology two = leaf_spine(2, R"({"nodes_per_leaf": 2})");
+  EXPECT_EQ(by_nics(two, "node0/gpu0", "node0/gpu1"),
+            "node0/gpu0 node0/pcie0 node0/nic0 leaf0 node0/nic1 node0/pcie0 node0/gpu1");
+  EXPECT_EQ(by_nics(two, "node0/gpu3", "node1/gpu2"), way(two, "node0/gpu3", "node1/gpu2"));
+  EXPECT_EQ(by_nics(two, "node0/gpu3", "node0/gpu3"), "");
+  const Topology rails = built("rail-optimised", {2, NodeSpec{}}, R"({"spines": 1})");
+  EXPECT_EQ(by_nics(rails, "node0/gpu0", "node0/gpu1"),
+            "node0/gpu0 node0/pcie0 node0/nic0 leaf0 spine0 leaf1 node0/nic1 node0/pcie0 node0/gpu1");
+  NodeSpec shared;
+  shared.gpus = 2;
+  shared.nics = 1;
+  EXPECT_EQ(by_nics(leaf_spine(2, "{}", shared), "node0/gpu0", "node0/gpu1"),
+            "node0/gpu0 node0/pcie0 node0/nic0 node0/pcie0 node0/gpu1");
+  NodeSpec alone;
+  alone.nics = 0;
+  const Topology one = built("single-node", {1, alone});
+  EXPECT_EQ(by_nics(one, "node0/gpu0", "node0/gpu1"), way(one, "node0/gpu0", "node0/gpu1"));
+}
+
 }  // namespace
 }  // namespace moesim
