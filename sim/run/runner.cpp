@@ -66,6 +66,12 @@ CommunicationModel communication_of(const LoadedScenario& loaded, const Topology
           }};
 }
 
+void begin_record(RunRecord& record, Executor& executor, const Cluster& cluster) {
+  record.over_time.emplace(cluster.topology.links.size());
+  record.pairs = gpu_pairs(cluster.layout.gpus, cluster.layout.gpus_per_node);
+  executor.record(&*record.over_time);
+}
+
 // Invariants 3 and 5 of docs/invariants.md, for one step that has run. An ideal network carries more than its links
 // can.
 void check_step(const StepGraph& step, const StepRouting& routing, const WorkBounds& bounds, Fidelity fidelity,
@@ -91,7 +97,7 @@ void check_scenario(const LoadedScenario& loaded) {
 
 Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   const Scenario& scenario = loaded.scenario;
-  const Cluster cluster = build_cluster(loaded);
+  Cluster cluster = build_cluster(loaded);
   const Layout& layout = cluster.layout;
   const Batch batch = batch_of(scenario, layout);
   const std::vector<MemoryResult> memory = plan_memory(loaded, layout, batch);
@@ -111,6 +117,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   Executor executor(sim, scenario.network, cluster.topology.links, streams, pools);
   if (control.progress != nullptr) executor.count_tasks(&control.progress->tasks_done);
 
+  if (control.record != nullptr) begin_record(*control.record, executor, cluster);
   Accounts accounts(loaded, cluster);
   Rng step_rng = Rng::stream(scenario.seed, "step");
   Bytes payload;
@@ -137,7 +144,11 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
     accounts.add_step(graph, executor, id, bounds, routing.tokens, begin, sim.now());
     digest = sim.digest.hex();
     events = int64_t(sim.events());
-    if (control.timeline != nullptr) add_step(*control.timeline, graph.graph, executor.times(id), step);
+    if (control.record != nullptr) {
+      add_step(control.record->timeline, graph.graph, executor.times(id), step);
+      add_step(control.record->pairs, graph.graph);
+      control.record->end = sim.now();
+    }
     executor.release(id);
   }
 
@@ -147,6 +158,10 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   results.digest = digest;
   results.events = events;
   results.tokens_per_step = new_tokens(batch);
+  if (control.record != nullptr) {
+    control.record->use = accounts.link_use();
+    control.record->topology = std::move(cluster.topology);  // nothing looks at it any more
+  }
   return results;
 }
 

@@ -38,6 +38,7 @@ class Executor {
   void release(GraphId graph);  // forgets a finished graph; its id may be given again
 
   LinkUse link_use(LinkId link) const;
+  void record(LinkRecorder* recorder) { moesim::record(network_, recorder); }
   Bytes bytes_sent() const { return bytes_sent_; }
   Bytes bytes_delivered() const { return bytes_delivered_; }
 
