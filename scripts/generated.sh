@@ -23,4 +23,19 @@ generated docs/scenario.schema.json schema
 generated docs/scenario.md schema scenario --markdown
 generated docs/results.schema.json schema results
 generated docs/moesim.1 man
+
+# picture FILE MADE: the file is the picture that the comparison below makes.
+pictures=$(mktemp -d)
+trap 'rm -rf "$pictures"' EXIT
+"$moesim" compare docs/scenarios/quickstart-prefill.json --vary /placement=contiguous,greedy --out "$pictures" >/dev/null
+picture() {
+  if ((write)); then
+    cp "$pictures/$2" "$1"
+  elif ! cmp -s "$1" "$pictures/$2"; then
+    echo "$1 is not what moesim draws; run scripts/generated.sh --write"
+    stale=1
+  fi
+}
+picture docs/fabric.svg variant-0/fabric.svg
+picture docs/fabric-compare.svg fabric-compare.svg
 exit $stale

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Tests of the whole program, from outside: program_test.py MOESIM. Prints one line a test."""
+import collections
 import csv
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MOESIM = sys.argv[1]
@@ -41,17 +43,67 @@ def a_run_leaves_files_that_say_the_same():
         done = moesim("run", TINY, "--out", str(out), "--format", "json")
         expect(done.returncode == 0 and done.stderr == "", done.stderr)
         names = sorted(path.name for path in out.iterdir())
-        expect(names == ["gpus.csv", "layers.csv", "links.csv", "results.json", "scenario.json", "timeline.json"], names)
+        expect(names == ["fabric.svg", "gpu_pairs.csv", "gpu_pairs.svg", "gpus.csv", "layers.csv", "link_use.csv", "links.csv",
+                         "results.json", "scenario.json", "timeline.json"], names)
         results = json.loads(done.stdout)
         expect(results == json.loads((out / "results.json").read_text()), "stdout and results.json differ")
         for table, rows in (("gpus", results["gpu_list"]), ("layers", results["layers"]), ("links", results["links"])):
             with open(out / f"{table}.csv", newline="") as file:
                 expect(len(list(csv.DictReader(file))) == len(rows), table)
+        for picture in out.glob("*.svg"):
+            xml.etree.ElementTree.parse(picture)
+        with open(out / "gpu_pairs.csv", newline="") as file:
+            expect(sum(int(row["bytes"]) for row in csv.DictReader(file)) == results["bytes_sent"], "gpu_pairs.csv")
+        with open(out / "link_use.csv", newline="") as file:
+            carried = collections.Counter()
+            for row in csv.DictReader(file):
+                carried[row["link"]] += float(row["bytes"])
+        for link in results["links"]:
+            expect(abs(carried[link["link"]] - link["bytes"]) < 1e-6 * link["bytes"], link)
         slices = [e for e in json.loads((out / "timeline.json").read_text())["traceEvents"] if e["ph"] == "X"]
         expect(max(e["ts"] + e["dur"] for e in slices) <= sum(s["time_s"] for s in results["steps"]) * 1e6 + 1e-3, "timeline")
         again = moesim("run", str(out / "scenario.json"), "--set", f"/routing/trace={ROOT}/traces/samples/moe64k8-sample.h5",
                        "--format", "json")
         expect(json.loads(again.stdout)["digest"] == results["digest"], "the resolved scenario runs differently")
+
+
+def a_comparison_leaves_pictures_of_the_difference():
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder)
+        done = moesim("compare", TINY, "--vary", "/placement=contiguous,greedy", "--out", str(out / "same"))
+        expect(done.returncode == 0, done.stderr)
+        for name in ("fabric-compare.svg", "gpu-pairs-compare.svg", "variant-1/fabric.svg", "variant-1/gpu_pairs.svg"):
+            xml.etree.ElementTree.parse(out / "same" / name)
+        done = moesim("compare", TINY, "--vary", "/cluster/nodes=2,4", "--out", str(out / "other"))
+        expect(done.returncode == 0 and not (out / "other" / "fabric-compare.svg").exists(), "fabrics differ")
+
+
+def the_work_set_has_its_known_answers():
+    known = {("a2a", "1"): (348.030, 348.030), ("a2a", "2"): (625.903, 625.903), ("zipf", "1"): (4457.108, 4457.034),
+             ("zipf", "2:1"): (4457.108, 4441.268), ("rnd", "1"): (365.246820, 356.595)}
+    for (workload, oversubscription), (makespan_us, p99_us) in known.items():
+        done = moesim("net", "--workload", workload, "--hosts", "64", "--oversubscription", oversubscription, "--format", "json")
+        answer = json.loads(done.stdout)
+        expect(abs(answer["makespan_s"] * 1e6 - makespan_us) < 1e-3 and abs(answer["p99_s"] * 1e6 - p99_us) < 1e-3, answer)
+        expect(0 < answer["p50_s"] <= answer["p99_s"] and answer["events"] > 0 and answer["solves"] > 0, answer)
+
+
+def net_writes_tables_and_keeps_host_time_out_of_results():
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = ["net", "--workload", "stream", "--flows", "500", "--format", "json"]
+        plain, full = moesim(*arguments), moesim(*arguments, "--stats", "--out", folder)
+        expect(plain.stdout == full.stdout and "CPU" in full.stderr and "peak memory" in full.stderr, full.stderr)
+        tables = {}
+        for name in ("links", "link_use", "flows"):
+            with open(pathlib.Path(folder) / f"{name}.csv", newline="") as file:
+                tables[name] = list(csv.DictReader(file))
+        expect(len(tables["flows"]) == 500, "flows.csv")
+        expect(max(float(row["finish_s"]) for row in tables["flows"]) == json.loads(plain.stdout)["makespan_s"], "makespan")
+        over_time = collections.Counter()
+        for row in tables["link_use"]:
+            over_time[row["link"]] += float(row["bytes"])
+        for row in tables["links"]:
+            expect(abs(over_time[row["link"]] - int(row["bytes"])) < 1e-6 * int(row["bytes"]), row)
 
 
 def what_is_written_follows_the_schemas():

@@ -42,7 +42,8 @@ po::options_description options() {
   po::options_description options("options");
   options.add_options()("vary", po::value<std::vector<std::string>>(),
                         "/pointer=a,b,c: run each value; several --vary multiply; values may be JSON")(
-      "out", po::value<std::string>(), "folder for comparison.json and a folder a variant")(
+      "out", po::value<std::string>(),
+      "folder for comparison.json, pictures of the differences (SVG) and a folder a variant")(
       "set", po::value<std::vector<std::string>>(), "/pointer=value: change a setting of the file; may be repeated")(
       "seed", po::value<std::string>(), "seed of all random choices")(
       "threads", po::value<int>()->default_value(0), "variants to run at once; 0: as many as there are cores")(
@@ -85,22 +86,22 @@ int run(const po::variables_map& given, const std::vector<std::string>& position
   const int threads = threads_of(given, variants.size());
   const std::vector<LoadedScenario> scenarios = load_variants(positional[0], settings_of(given), variants, traces);
   std::vector<Progress> progress(variants.size());
-  std::vector<Timeline> timelines(variants.size());
+  std::vector<RunRecord> records(variants.size());
   std::vector<Results> results;
   {
     const ProgressBar bar(progress);
-    results =
-        run_variants(scenarios, {&interrupted, &progress, threads, given.count("out") > 0 ? &timelines : nullptr});
+    results = run_variants(scenarios, {&interrupted, &progress, threads, given.count("out") > 0 ? &records : nullptr});
   }
+  std::vector<std::string> labels;
+  for (const Variant& variant : variants) labels.push_back(variant.label.empty() ? "as it is" : variant.label);
   const std::string comparison = comparison_json(variants, results);
   if (given.count("out") > 0) {
     const std::filesystem::path folder = given["out"].as<std::string>();
     for (size_t v = 0; v < variants.size(); ++v)
-      write_result_files(folder / fmt::format("variant-{}", v), scenarios[v].scenario, results[v], timelines[v]);
+      write_result_files(folder / fmt::format("variant-{}", v), scenarios[v].scenario, results[v], records[v]);
+    write_compare_pictures(folder, records, labels);
     write_file_atomically(folder / "comparison.json", comparison);
   }
-  std::vector<std::string> labels;
-  for (const Variant& variant : variants) labels.push_back(variant.label.empty() ? "as it is" : variant.label);
   fmt::print("{}", json ? comparison : comparison_text(labels, results));
   int64_t events = 0;
   for (const Results& each : results) events += each.events;

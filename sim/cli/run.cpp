@@ -14,7 +14,8 @@ namespace {
 
 po::options_description options() {
   po::options_description options("options");
-  options.add_options()("out", po::value<std::string>(), "folder for results.json, CSV tables and timeline.json")(
+  options.add_options()("out", po::value<std::string>(),
+                        "folder for results.json, CSV tables, pictures (SVG) and timeline.json")(
       "set", po::value<std::vector<std::string>>(), "/pointer=value: change a setting of the file; may be repeated")(
       "seed", po::value<std::string>(), "seed of all random choices")(
       "format", po::value<std::string>()->default_value("text"), "what to print: text or json")(
@@ -27,14 +28,14 @@ int run(const po::variables_map& given, const std::vector<std::string>& position
   const auto begin = std::chrono::steady_clock::now();
   TraceStore traces;
   const LoadedScenario loaded = load_scenario(positional[0], settings_of(given), traces);
-  Timeline timeline;
+  RunRecord record;
   std::vector<Progress> progress(1);
   Results results;
   {
     const ProgressBar bar(progress);
-    results = run_scenario(loaded, {&interrupted, &progress[0], given.count("out") > 0 ? &timeline : nullptr});
+    results = run_scenario(loaded, {&interrupted, &progress[0], given.count("out") > 0 ? &record : nullptr});
   }
-  if (given.count("out") > 0) write_result_files(given["out"].as<std::string>(), loaded.scenario, results, timeline);
+  if (given.count("out") > 0) write_result_files(given["out"].as<std::string>(), loaded.scenario, results, record);
   fmt::print("{}", json ? json_text(results) : text_summary(results));
   if (given.count("stats") > 0)
     print_stats(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(), results.events);

@@ -39,6 +39,7 @@ class MessageNetwork {
   Duration time_alone(const Message& message);
 
   const Network& network() const { return network_; }
+  void record(LinkRecorder* recorder) { moesim::record(network_, recorder); }
 
   // Flows that messages were sent as.
   uint64_t flows() const { return flows_; }

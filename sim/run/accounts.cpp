@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "sim/run/link_use.h"
 #include "sim/run/names.h"
 
 namespace moesim {
@@ -204,16 +205,13 @@ std::vector<GpuResult> Accounts::gpu_results(const std::vector<MemoryResult>& me
 
 std::vector<LinkResult> Accounts::link_results() const {
   std::vector<LinkResult> results;
-  for (size_t link = 0; link < links_.size(); ++link) {
-    const LinkUse& use = link_use_[link];
-    if (use.carried == Bytes{}) continue;
-    const double could_carry = cluster_.topology.links[link].capacity.bytes_per_s * total_.seconds();
-    results.push_back({link_name(cluster_.topology, LinkId(link)), name_of(cluster_.topology.places[link].kind),
-                       use.carried.count, use.busy.seconds(),
-                       could_carry > 0 ? std::min(1.0, double(use.carried.count) / could_carry) : 0});
+  const Topology& topology = cluster_.topology;
+  for (const LinkId link : busiest_links(topology.links, link_use_)) {
+    const LinkUse& use = link_use_[index(link)];
+    results.push_back(
+        {link_name(topology, link), name_of(topology.places[index(link)].kind), use.carried.count, use.busy.seconds(),
+         utilisation(double(use.carried.count), topology.links[index(link)].capacity, total_), flows_mean(use)});
   }
-  std::stable_sort(results.begin(), results.end(),
-                   [](const LinkResult& a, const LinkResult& b) { return a.utilisation > b.utilisation; });
   return results;
 }
 

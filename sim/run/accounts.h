@@ -23,6 +23,9 @@ class Accounts {
   // Everything but what only the runner knows: completeness, notes, digest, events.
   Results results(const std::vector<MemoryResult>& memory) const;
 
+  // [link], as of the last finished step.
+  const std::vector<LinkUse>& link_use() const { return link_use_; }
+
  private:
   struct LayerSums {
     double time_s = 0;

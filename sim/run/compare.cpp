@@ -64,7 +64,7 @@ std::vector<Results> run_variants(const std::vector<LoadedScenario>& scenarios, 
   const auto work = [&] {
     for (size_t v = next++; v < scenarios.size(); v = next++) {
       RunControl run{control.stop, control.progress == nullptr ? nullptr : &(*control.progress)[v],
-                     control.timelines == nullptr ? nullptr : &(*control.timelines)[v]};
+                     control.records == nullptr ? nullptr : &(*control.records)[v]};
       try {
         results[v] = run_scenario(scenarios[v], run);
       } catch (...) {  // handed to the thread that asked, below

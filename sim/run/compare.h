@@ -25,7 +25,7 @@ struct CompareControl {
   const std::atomic<bool>* stop = nullptr;
   std::vector<Progress>* progress = nullptr;  // one a variant
   int32_t threads = 1;
-  std::vector<Timeline>* timelines = nullptr;  // one a variant
+  std::vector<RunRecord>* records = nullptr;  // one a variant
 };
 
 // Runs all variants, each on one thread; the results are in the order of variants and do not depend on the number of

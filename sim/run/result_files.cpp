@@ -6,7 +6,10 @@
 
 #include "sim/config/atomic_file.h"
 #include "sim/config/json_text.h"
+#include "sim/run/fabric_picture.h"
 #include "sim/run/link_use.h"
+#include "sim/run/pair_picture.h"
+#include "sim/run/timeline_file.h"
 
 namespace moesim {
 
@@ -42,24 +45,39 @@ std::string gpus_csv(const Results& results) {
 }
 
 std::string links_csv(const Results& results) {
-  std::string csv = "link,kind,bytes,busy_s,utilisation\n";
+  std::string csv = "link,kind,bytes,busy_s,utilisation,flows_mean\n";
   for (const LinkResult& link : results.links)
-    fmt::format_to(std::back_inserter(csv), "{},{},{},{},{}\n", csv_text(link.link), link.kind, link.bytes, link.busy_s,
-                   link.utilisation);
+    fmt::format_to(std::back_inserter(csv), "{},{},{},{},{},{}\n", csv_text(link.link), link.kind, link.bytes,
+                   link.busy_s, link.utilisation, link.flows_mean);
   return csv;
 }
 
 void write_result_files(const std::filesystem::path& folder, const Scenario& scenario, const Results& results,
-                        const Timeline& timeline) {
+                        const RunRecord& record) {
   make_folder(folder);
-  std::vector<std::string> gpu_names;
-  for (const GpuResult& gpu : results.gpu_list) gpu_names.push_back(gpu.name);
+  const Topology& topology = record.topology;
+  const auto name = [&](LinkId link) { return link_name(topology, link); };
+  const std::vector<LinkId> busiest = busiest_links(topology.links, record.use);
   write_file_atomically(folder / "scenario.json", json_text(scenario));
   write_file_atomically(folder / "layers.csv", layers_csv(results));
   write_file_atomically(folder / "gpus.csv", gpus_csv(results));
   write_file_atomically(folder / "links.csv", links_csv(results));
-  write_file_atomically(folder / "timeline.json", timeline_json(timeline, gpu_names));
+  write_file_atomically(folder / "link_use.csv",
+                        link_use_csv(*record.over_time, topology.links, busiest, name, record.end, !results.complete));
+  write_file_atomically(folder / "gpu_pairs.csv", gpu_pairs_csv(record));
+  write_file_atomically(folder / "gpu_pairs.svg", gpu_pairs_svg(record, results.scenario));
+  write_file_atomically(folder / "fabric.svg", fabric_svg(record, results.scenario));
+  write_file_atomically(folder / "timeline.json", timeline_json(record, results));
   write_file_atomically(folder / "results.json", json_text(results));  // last: its presence says all is there
+}
+
+void write_compare_pictures(const std::filesystem::path& folder, std::span<const RunRecord> records,
+                            std::span<const std::string> labels) {
+  if (records.size() < 2) return;
+  for (const RunRecord& record : records)
+    if (record.end == Time{} || !same_fabric(record, records[0])) return;
+  write_file_atomically(folder / "fabric-compare.svg", fabric_compare_svg(records, labels));
+  write_file_atomically(folder / "gpu-pairs-compare.svg", gpu_pairs_compare_svg(records, labels));
 }
 
 }  // namespace moesim

@@ -102,6 +102,7 @@ struct LinkResult {
   int64_t bytes = 0;
   double busy_s = 0;
   double utilisation = 0;
+  double flows_mean = 0;
 };
 
 template <class Visitor>
@@ -112,6 +113,7 @@ void fields(Visitor& v, LinkResult& s) {
   v.required("busy_s", s.busy_s, at_least(0.0), "time with a flow on it in all steps, s");
   v.required("utilisation", s.utilisation, between(0.0, 1.0 + 1e-6),
              "bytes over what it could have carried in the whole run");
+  v.required("flows_mean", s.flows_mean, at_least(0.0), "flows that share it, mean over the time it is busy");
 }
 
 // Lower bounds of the mean step. On an ideal network the links bound nothing.

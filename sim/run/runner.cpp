@@ -106,6 +106,28 @@ void halt(void* sim, GraphId) { static_cast<Simulator*>(sim)->halt(); }
                                              "these links comes back")});
 }
 
+void expect_tasks(Progress& progress, const TaskGraph& step, int64_t steps_left) {
+  progress.tasks_total = progress.tasks_done + int64_t(step.tasks.size()) * steps_left;
+}
+
+void begin_record(RunRecord& record, Executor& executor, const Cluster& cluster) {
+  record.over_time.emplace(cluster.topology.links.size());
+  record.pairs = gpu_pairs(cluster.layout.gpus, cluster.layout.gpus_per_node);
+  executor.record(&*record.over_time);
+}
+
+void record_step(RunRecord& record, const TaskGraph& graph, const std::vector<TaskTimes>& times, int32_t step,
+                 Time end) {
+  add_step(record.timeline, graph, times, step);
+  add_step(record.pairs, graph);
+  record.end = end;
+}
+
+void end_record(RunRecord& record, const Accounts& accounts, Topology topology) {
+  record.use = accounts.link_use();
+  record.topology = std::move(topology);
+}
+
 // Invariants 3 and 5 of docs/invariants.md, for one step that has run. An ideal network carries more than its links
 // can.
 void check_step(const StepGraph& step, const StepRouting& routing, const WorkBounds& bounds, Fidelity fidelity,
@@ -132,7 +154,7 @@ void check_scenario(const LoadedScenario& loaded) {
 
 Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   const Scenario& scenario = loaded.scenario;
-  const Cluster cluster = build_cluster(loaded);
+  Cluster cluster = build_cluster(loaded);
   const Layout& layout = cluster.layout;
   const Batch batch = batch_of(scenario, layout);
   const std::vector<MemoryResult> memory = plan_memory(loaded, layout, batch);
@@ -150,6 +172,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   Executor executor(sim, network_options(loaded, cluster.topology), cluster.topology.links, paths, streams, pools);
   if (control.progress != nullptr) executor.count_tasks(&control.progress->tasks_done);
 
+  if (control.record != nullptr) begin_record(*control.record, executor, cluster);
   Accounts accounts(loaded, cluster);
   Rng step_rng = Rng::stream(scenario.seed, "step");
   Bytes payload;
@@ -161,10 +184,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
     const StepRouting routing = route_step(routing_source, batch, layout, step);
     const StepGraph graph = build_step({model, batch, routing, placement, schedule, communication}, step_rng);
     payload += graph.payload;
-    if (control.progress != nullptr)
-      control.progress->tasks_total =
-          control.progress->tasks_done + int64_t(graph.graph.tasks.size()) * (scenario.steps - step);
-
+    if (control.progress != nullptr) expect_tasks(*control.progress, graph.graph, scenario.steps - step);
     const Time begin = sim.now();
     const GraphId id = executor.submit(graph.graph, {&halt, &sim});
     complete = sim.run(control.stop);
@@ -178,7 +198,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
     accounts.add_step(graph, executor, id, bounds, routing.tokens, begin, sim.now());
     digest = sim.digest.hex();
     events = int64_t(sim.events());
-    if (control.timeline != nullptr) add_step(*control.timeline, graph.graph, executor.times(id), step);
+    if (control.record != nullptr) record_step(*control.record, graph.graph, executor.times(id), step, sim.now());
     executor.release(id);
   }
 
@@ -188,6 +208,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   results.digest = digest;
   results.events = events;
   results.tokens_per_step = new_tokens(batch);
+  if (control.record != nullptr) end_record(*control.record, accounts, std::move(cluster.topology));
   return results;
 }
 

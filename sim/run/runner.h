@@ -5,8 +5,8 @@
 #include <cstdint>
 
 #include "sim/run/results.h"
+#include "sim/run/run_record.h"
 #include "sim/run/scenario.h"
-#include "sim/run/timeline.h"
 
 namespace moesim {
 
@@ -20,7 +20,7 @@ struct Progress {
 struct RunControl {
   const std::atomic<bool>* stop = nullptr;  // ends the run at the next instant; what is complete is reported
   Progress* progress = nullptr;
-  Timeline* timeline = nullptr;
+  RunRecord* record = nullptr;  // filled where it is given
 };
 
 // Finds what running it would find wrong before its first step: the cluster, parallelism, memory. Throws ConfigError.

@@ -1,9 +1,7 @@
-// A timeline in the Chrome trace-event format, which Perfetto (ui.perfetto.dev) and chrome://tracing open: one process
-// a GPU, one thread a stream, one slice a task.
+// What each stream of each GPU did when. timeline_file.h writes it.
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "sim/moe/step_graph.h"
@@ -27,8 +25,5 @@ struct Timeline {
 constexpr size_t kTimelineSlicesMax = 400'000;
 
 void add_step(Timeline& timeline, const TaskGraph& graph, const std::vector<TaskTimes>& times, int32_t step);
-
-// `gpu_names` label the processes. Times are microseconds, as the format has them.
-std::string timeline_json(const Timeline& timeline, const std::vector<std::string>& gpu_names);
 
 }  // namespace moesim

@@ -51,7 +51,7 @@ TEST_P(KnownAnswers, AreMetByEveryFlow) {
 
 INSTANTIATE_TEST_SUITE_P(Golden, KnownAnswers,
                          testing::Values("one_link_staggered", "parking_lot_3", "ls8_uneven", "ls16_staggered",
-                                         "ls64_a2a_2to1"),
+                                         "ls64_a2a_2to1", "ls16_bursts", "fat_tree_4", "islands_3_rates"),
                          [](const auto& name) { return std::string(name.param); });
 
 // Two links in series, listed in any order under ids with gaps: 1 us + 2 us of latency, then 1e6 B over 0.5e9 B/s.

@@ -77,7 +77,7 @@ class Storm {
     }
   }
 
-  // It comes again later, over other links, with what is left of it.
+  // It comes again later as another flow, over other links, with what is left of it.
   void take_out() {
     const size_t flow = live_[rng_.below(live_.size())];
     std::erase(live_, flow);
@@ -85,8 +85,10 @@ class Storm {
     EXPECT_NEAR(left, std::max(0.0, left_[flow]), 1 + 1e-8 * double(problem_.flows[flow].bytes.count));
     left_[flow] = left;
     if (left < 1) return;
-    problem_.flows[flow].path = {LinkId(rng_.below(problem_.links.size()))};
-    waiting_.push_back(flow);
+    waiting_.push_back(problem_.flows.size());
+    const std::vector<LinkId> path = {LinkId(rng_.below(problem_.links.size()))};
+    problem_.flows.push_back({path, problem_.flows.bytes(flow), {}});
+    left_.push_back(left);
   }
 
   void change_a_capacity() {
