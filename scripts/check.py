@@ -194,7 +194,7 @@ def check_lengths(tree):
 
 def check_registered_names(tree):
     """Whoever adds a policy or a topology documents it."""
-    documents = {"topologies/": "docs/topologies.md", "sim/comm/": "docs/policies.md", "sim/policy/": "docs/policies.md"}
+    documents = {"topologies/": "docs/topologies.md", "sim/net/": "docs/policies.md", "sim/comm/": "docs/policies.md", "sim/policy/": "docs/policies.md"}
     for path in tree.of_kind((".cpp",)):
         document = next((file for folder, file in documents.items() if path.startswith(folder)), None)
         if document is None:

@@ -24,6 +24,10 @@ std::string_view look(VertexKind kind) {
       return "shape=ellipse, style=filled, fillcolor=\"#9fc5e8\"";
     case VertexKind::spine:
       return "shape=doublecircle, style=filled, fillcolor=\"#6fa8dc\"";
+    case VertexKind::core:
+      return "shape=doubleoctagon, style=filled, fillcolor=\"#3d85c6\"";
+    case VertexKind::router:
+      return "shape=octagon, style=filled, fillcolor=\"#b4a7d6\"";
     case VertexKind::switch_:
       return "shape=ellipse, style=filled, fillcolor=\"#ffe599\"";
   }
@@ -47,6 +51,9 @@ int height(VertexKind kind) {
       return 4;
     case VertexKind::spine:
       return 5;
+    case VertexKind::core:
+    case VertexKind::router:
+      return 6;
   }
   return 0;
 }
@@ -63,13 +70,17 @@ std::string_view colour(LinkKind kind) {
       return "#3d85c6";
     case LinkKind::fabric:
       return "#0b5394";
+    case LinkKind::global:
+      return "#674ea7";
+    case LinkKind::wan:
+      return "#a64d79";
   }
   return "";
 }
 
 // Ports and fabric in bits a second, buses in bytes, as their makers do.
 std::string rate_label(const Link& link, LinkKind kind) {
-  const bool in_bits = kind == LinkKind::nic || kind == LinkKind::fabric;
+  const bool in_bits = kind != LinkKind::nvlink && kind != LinkKind::pcie && kind != LinkKind::socket;
   const double giga = link.capacity.bytes_per_s * 1e-9;
   return in_bits ? fmt::format("{:.4g} Gb/s", giga * 8) : fmt::format("{:.4g} GB/s", giga);
 }

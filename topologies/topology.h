@@ -20,7 +20,8 @@ namespace moesim {
 inline constexpr LinkId kNoLink{-1};
 inline constexpr int32_t kNoNode = -1;
 
-enum class VertexKind : uint8_t { gpu, cpu, pcie_switch, nvswitch, nic, leaf, spine, switch_ };
+// `core` stands above spines, `router` has servers and other routers beside it (dragonfly, gateways to a wide area).
+enum class VertexKind : uint8_t { gpu, cpu, pcie_switch, nvswitch, nic, leaf, spine, core, router, switch_ };
 constexpr auto enum_names(VertexKind) {
   using enum VertexKind;
   return std::to_array<std::pair<VertexKind, const char*>>({{gpu, "gpu"},
@@ -30,22 +31,31 @@ constexpr auto enum_names(VertexKind) {
                                                             {nic, "nic"},
                                                             {leaf, "leaf"},
                                                             {spine, "spine"},
+                                                            {core, "core"},
+                                                            {router, "router"},
                                                             {switch_, "switch"}});
 }
 
-// What results group links by. `nic` is the port of a NIC to the fabric; its bus side is `pcie`.
-enum class LinkKind : uint8_t { nvlink, pcie, socket, nic, fabric };
+// What results group links by. `nic` is the port of a NIC to the fabric; its bus side is `pcie`. `global` joins two
+// groups of a dragonfly, `wan` two clusters.
+enum class LinkKind : uint8_t { nvlink, pcie, socket, nic, fabric, global, wan };
 constexpr auto enum_names(LinkKind) {
   using enum LinkKind;
-  return std::to_array<std::pair<LinkKind, const char*>>(
-      {{nvlink, "nvlink"}, {pcie, "pcie"}, {socket, "socket"}, {nic, "nic"}, {fabric, "fabric"}});
+  return std::to_array<std::pair<LinkKind, const char*>>({{nvlink, "nvlink"},
+                                                          {pcie, "pcie"},
+                                                          {socket, "socket"},
+                                                          {nic, "nic"},
+                                                          {fabric, "fabric"},
+                                                          {global, "global"},
+                                                          {wan, "wan"}});
 }
 
 struct Vertex {
   VertexKind kind = VertexKind::switch_;
-  std::string name;          // unique in its topology
-  int32_t node = kNoNode;    // the server it sits in; the fabric sits in none
-  VertexId nic = kNoVertex;  // of a GPU: the NIC through which it reaches other servers, where that is fixed
+  std::string name;              // unique in its topology
+  int32_t node = kNoNode;        // the server it sits in; the fabric sits in none
+  VertexId nic = kNoVertex;      // of a GPU: the NIC through which it reaches other servers, where that is fixed
+  VertexId far_nic = kNoVertex;  // of a GPU: the NIC to servers that no `nic` of its server reaches
 };
 
 struct Edge {

@@ -12,6 +12,7 @@
 #include "sim/config/units_text.h"
 #include "sim/moe/placement.h"
 #include "sim/moe/schedule.h"
+#include "sim/net/path_policy.h"
 #include "sim/run/names.h"
 #include "topologies/builder.h"
 
@@ -73,6 +74,9 @@ constexpr Kind kKinds[] = {
     {"schedules", policies<SchedulePolicy>},
     {"all-to-alls", policies<AllToAllAlgorithm>},
     {"reductions", policies<ReductionAlgorithm>},
+    {"paths", policies<PathPolicy>},
+    {"broadcasts", policies<BroadcastAlgorithm>},
+    {"sparse-collectives", policies<SparseAlgorithm>},
 };
 
 po::options_description options() {

@@ -58,6 +58,8 @@ std::string type_text(const ValueType& type) {
       return quantity_kind(Rate{}).noun;
     case Shape::flop_rate:
       return quantity_kind(FlopRate{}).noun;
+    case Shape::percentage:
+      return quantity_kind(Percentage{}).noun;
     case Shape::enumeration:
       return names_text(names_of_enum(*type.enumeration));
     case Shape::policy:

@@ -10,10 +10,10 @@
 // and the same function reads it from JSON, checks it, writes the resolved scenario, the JSON Schema and the docs.
 // The default of an optional setting is the value its member has in a default-constructed struct.
 //
-// Members may be: bool, int32_t, int64_t, uint64_t, double, std::string, Duration, Bytes, Rate, FlopRate, an enum
-// with enum_names(), a struct with fields(), PolicyChoice<Kind> (registry.h), std::optional, std::vector (a range
-// holds for each element) and std::map<std::string, T> of those. Numbers and quantities must give a range.
-// What one range cannot say goes into an optional function found beside fields():
+// Members may be: bool, int32_t, int64_t, uint64_t, double, std::string, Duration, Bytes, Rate, FlopRate, Percentage,
+// an enum with enum_names(), a struct with fields(), PolicyChoice<Kind> (registry.h), std::optional, std::vector (a
+// range holds for each element) and std::map<std::string, T> of those. Numbers and quantities must give a range. What
+// one range cannot say goes into an optional function found beside fields():
 //   void check_fields(const GpuSpec& s, const std::function<void(std::string key, std::string message)>& fault);
 #pragma once
 

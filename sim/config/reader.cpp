@@ -150,6 +150,8 @@ void read_value(const ValueType& type, const JsonNode& node, const Place& place,
       return read_quantity<Rate>(node, place, limit.range, value, faults);
     case Shape::flop_rate:
       return read_quantity<FlopRate>(node, place, limit.range, value, faults);
+    case Shape::percentage:
+      return read_quantity<Percentage>(node, place, limit.range, value, faults);
     case Shape::enumeration:
       return read_enum(*type.enumeration, node, place, value, faults);
     case Shape::policy:

@@ -103,6 +103,8 @@ OrderedJson value_schema(const ValueType& type, const Limit& limit) {
       return quantity_schema(quantity_kind(Rate{}));
     case Shape::flop_rate:
       return quantity_schema(quantity_kind(FlopRate{}));
+    case Shape::percentage:
+      return quantity_schema(quantity_kind(Percentage{}));
     case Shape::enumeration:
       return {{"enum", names_of_enum(*type.enumeration)}};
     case Shape::policy:

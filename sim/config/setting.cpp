@@ -34,6 +34,8 @@ std::string end_text(Shape leaf, uint64_t bits) {
       return end_text<Rate>(bits);
     case Shape::flop_rate:
       return end_text<FlopRate>(bits);
+    case Shape::percentage:
+      return end_text<Percentage>(bits);
     default:
       return "";
   }
@@ -56,7 +58,8 @@ const ValueType& leaf_of(const ValueType& type) {
 }
 
 bool is_quantity(Shape shape) {
-  return shape == Shape::duration || shape == Shape::bytes || shape == Shape::rate || shape == Shape::flop_rate;
+  return shape == Shape::duration || shape == Shape::bytes || shape == Shape::rate || shape == Shape::flop_rate ||
+         shape == Shape::percentage;
 }
 
 std::vector<Setting> list_settings(const ObjectType& type, void* object) {

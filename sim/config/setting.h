@@ -23,8 +23,8 @@ concept Number =
     std::same_as<T, int32_t> || std::same_as<T, int64_t> || std::same_as<T, uint64_t> || std::same_as<T, double>;
 
 template <class T>
-concept Quantity =
-    std::same_as<T, Duration> || std::same_as<T, Bytes> || std::same_as<T, Rate> || std::same_as<T, FlopRate>;
+concept Quantity = std::same_as<T, Duration> || std::same_as<T, Bytes> || std::same_as<T, Rate> ||
+                   std::same_as<T, FlopRate> || std::same_as<T, Percentage>;
 
 template <class T>
 concept Enum = std::is_enum_v<T> && requires { enum_names(T{}); };
@@ -266,5 +266,7 @@ template <>
 struct ValueTypeOf<Rate> : ScalarTypeOf<Shape::rate> {};
 template <>
 struct ValueTypeOf<FlopRate> : ScalarTypeOf<Shape::flop_rate> {};
+template <>
+struct ValueTypeOf<Percentage> : ScalarTypeOf<Shape::percentage> {};
 
 }  // namespace moesim

@@ -21,6 +21,7 @@ constexpr QuantityKind kRate = {"rate", R"("400 Gb/s" or "50 GB/s")",
                                 MOESIM_NUMBER "([kMGTPE]|[KMGTPE]i)?(b/s|bit/s|bps|B/s)$"};
 constexpr QuantityKind kFlopRate = {"rate of operations", R"("989 Tflop/s")",
                                     MOESIM_NUMBER "[kMGTPE]?(flop/s|FLOP/s|op/s)$"};
+constexpr QuantityKind kPercentage = {"percentage", R"("1%" or "0.5 %")", MOESIM_NUMBER "%$"};
 #undef MOESIM_NUMBER
 
 // A unit is factor * 2^binary * 10^decimal of what the value counts.
@@ -37,6 +38,7 @@ constexpr Unit kTimeUnits[] = {{"ps", 0}, {"ns", 3},          {"us", 6},        
 constexpr Unit kByteUnits[] = {{"B"}};
 constexpr Unit kRateUnits[] = {{"b/s", 0, -3}, {"bit/s", 0, -3}, {"bps", 0, -3}, {"B/s"}};
 constexpr Unit kFlopUnits[] = {{"flop/s"}, {"FLOP/s"}, {"op/s"}};
+constexpr Unit kPercentUnits[] = {{"%", -2}};
 constexpr Unit kDecimalPrefixes[] = {{""}, {"k", 3}, {"M", 6}, {"G", 9}, {"T", 12}, {"P", 15}, {"E", 18}};
 constexpr Unit kBinaryPrefixes[] = {{"Ki", 0, 10}, {"Mi", 0, 20}, {"Gi", 0, 30},
                                     {"Ti", 0, 40}, {"Pi", 0, 50}, {"Ei", 0, 60}};
@@ -176,17 +178,22 @@ std::string decimal_text(const std::string& digits, int64_t lead) {
   return digits.substr(0, size_t(lead) + 1) + "." + digits.substr(size_t(lead) + 1);
 }
 
-std::string real_text(double value, std::string_view unit) {
+// The fewest digits that read back to the value, which is d.ddd * 10^lead.
+std::pair<std::string, int64_t> shortest_digits(double value) {
   CHECK(std::isfinite(value));
   CHECK(value >= 0);
-  if (value == 0) return fmt::format("0 {}", unit);
   char text[40];
   const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::scientific).ptr;
   const std::string_view scientific(text, size_t(end - text));
   const size_t e = scientific.find('e');
   std::string digits(scientific.substr(0, e));
   std::erase(digits, '.');
-  const int64_t lead = std::stoi(std::string(scientific.substr(e + 1)));
+  return {digits, std::stoi(std::string(scientific.substr(e + 1)))};
+}
+
+std::string real_text(double value, std::string_view unit) {
+  if (value == 0) return fmt::format("0 {}", unit);
+  const auto [digits, lead] = shortest_digits(value);
   const int64_t prefix = std::clamp<int64_t>(lead / 3, 0, 6);
   return fmt::format("{} {}{}", decimal_text(digits, lead - 3 * prefix), kDecimalPrefixes[prefix].name, unit);
 }
@@ -197,6 +204,7 @@ const QuantityKind& quantity_kind(Duration) { return kDuration; }
 const QuantityKind& quantity_kind(Bytes) { return kBytes; }
 const QuantityKind& quantity_kind(Rate) { return kRate; }
 const QuantityKind& quantity_kind(FlopRate) { return kFlopRate; }
+const QuantityKind& quantity_kind(Percentage) { return kPercentage; }
 
 std::string parse_quantity(std::string_view text, Duration& value) {
   const Parsed parsed = parse_text(text, kDuration, kTimeUnits, false, false);
@@ -214,6 +222,10 @@ std::string parse_quantity(std::string_view text, Rate& value) {
 
 std::string parse_quantity(std::string_view text, FlopRate& value) {
   return parse_real(text, parse_text(text, kFlopRate, kFlopUnits, true, false), value.flop_per_s);
+}
+
+std::string parse_quantity(std::string_view text, Percentage& value) {
+  return parse_real(text, parse_text(text, kPercentage, kPercentUnits, false, false), value.fraction);
 }
 
 std::string quantity_text(Duration value) {
@@ -245,5 +257,11 @@ std::string quantity_text(Bytes value) {
 
 std::string quantity_text(Rate value) { return real_text(value.bytes_per_s, "B/s"); }
 std::string quantity_text(FlopRate value) { return real_text(value.flop_per_s, "flop/s"); }
+
+std::string quantity_text(Percentage value) {
+  if (value.fraction == 0) return "0%";
+  const auto [digits, lead] = shortest_digits(value.fraction);
+  return decimal_text(digits, lead + 2) + "%";
+}
 
 }  // namespace moesim

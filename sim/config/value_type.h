@@ -28,6 +28,7 @@ enum class Shape : uint8_t {
   bytes,
   rate,
   flop_rate,
+  percentage,
   enumeration,
   policy,
   object,

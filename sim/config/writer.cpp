@@ -83,6 +83,8 @@ OrderedJson written_value(const ValueType& type, const void* value) {
       return quantity_text(as<Rate>(value));
     case Shape::flop_rate:
       return quantity_text(as<FlopRate>(value));
+    case Shape::percentage:
+      return quantity_text(as<Percentage>(value));
     case Shape::enumeration:
       return written_enum(*type.enumeration, value);
     case Shape::policy:

@@ -9,7 +9,8 @@ constexpr int kSettleRoundsMax = 1'000'000;
 }  // namespace
 
 bool Simulator::run(const std::atomic<bool>* stop) {
-  for (;;) {
+  halted_ = false;
+  while (!halted_) {
     if (stop != nullptr && stop->load(std::memory_order_relaxed)) return false;
     if (settling_.empty() && !queue_.ready()) {
       if (queue_.empty()) return true;
@@ -17,6 +18,7 @@ bool Simulator::run(const std::atomic<bool>* stop) {
     }
     run_instant();
   }
+  return true;
 }
 
 void Simulator::run_instant() {

@@ -32,9 +32,13 @@ class Simulator {
     settling_.push_back({now_, &call<Method, T>, &object, 0});
   }
 
-  // Runs until nothing is pending, or until *stop (if given) becomes true, which it looks at between instants.
-  // Returns whether everything ran.
+  // Runs until nothing is pending, until someone halts it, or until *stop (if given) becomes true, which it looks at
+  // between instants. Returns false only where it was stopped.
   bool run(const std::atomic<bool>* stop = nullptr);
+
+  // Ends run() after this instant, though events are pending: what was waited for is done, and the rest may go on with
+  // the next run().
+  void halt() { halted_ = true; }
 
   uint64_t events() const { return events_; }
   size_t pending() const { return queue_.size(); }
@@ -58,6 +62,7 @@ class Simulator {
   std::vector<Event> settling_now_;
   Time now_;
   uint64_t events_ = 0;
+  bool halted_ = false;
 };
 
 }  // namespace moesim

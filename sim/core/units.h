@@ -58,6 +58,12 @@ struct FlopRate {
   friend constexpr auto operator<=>(FlopRate, FlopRate) = default;
 };
 
+// A part of a whole, which users write in per cent: 0.01 is "1%".
+struct Percentage {
+  double fraction = 0;
+  friend constexpr auto operator<=>(Percentage, Percentage) = default;
+};
+
 inline namespace literals {
 constexpr Duration operator""_ps(unsigned long long n) { return {int64_t(n)}; }
 constexpr Duration operator""_ns(unsigned long long n) { return {int64_t(n) * 1'000}; }

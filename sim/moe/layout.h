@@ -19,6 +19,8 @@ struct Layout {
 
   int32_t attention_ranks() const { return gpus / tp; }
   int32_t expert_groups() const { return gpus / ep; }
+  int32_t nodes() const { return (gpus + gpus_per_node - 1) / gpus_per_node; }
+  int32_t node(GpuId gpu) const { return int32_t(gpu) / gpus_per_node; }
   int32_t attention_rank(GpuId gpu) const { return int32_t(gpu) / tp; }
   int32_t tp_rank(GpuId gpu) const { return int32_t(gpu) % tp; }
   int32_t expert_rank(GpuId gpu) const { return int32_t(gpu) % ep; }

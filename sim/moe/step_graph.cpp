@@ -61,6 +61,7 @@ class StepBuilder {
       return;
     }
     for (size_t pair = 0; pair < part.copies.size(); ++pair) whole.copies[pair] += part.copies[pair];
+    for (size_t pair = 0; pair < part.node_copies.size(); ++pair) whole.node_copies[pair] += part.node_copies[pair];
     for (size_t gpu = 0; gpu < part.rows.size(); ++gpu)
       for (size_t slot = 0; slot < part.rows[gpu].size(); ++slot) whole.rows[gpu][slot] += part.rows[gpu][slot];
     whole.assignments += part.assignments;
@@ -104,23 +105,38 @@ class StepBuilder {
 
   // A group of one GPU calls no collective.
   Member member(const ScheduledOperation& step, GpuId gpu, int32_t ranks) const {
-    if (ranks == 1) return {stream_of(gpu, step.lane), kNoPool, 0, {}, tasks_before(step, gpu)};
+    const EndpointId endpoint = in_.communication.endpoints[index(gpu)];
+    if (ranks == 1) return {endpoint, stream_of(gpu, step.lane), kNoPool, 0, {}, tasks_before(step, gpu)};
     const int32_t sms = std::min(in_.communication.sms, in_.model.gpu.gpu.sms);
-    return {stream_of(gpu, step.lane), sms > 0 ? pool_of(gpu) : kNoPool, sms, in_.communication.launch,
-            tasks_before(step, gpu)};
+    return {endpoint, stream_of(gpu, step.lane), sms > 0 ? pool_of(gpu) : kNoPool,
+            sms,      in_.communication.stack,   tasks_before(step, gpu)};
   }
 
   // One collective over the GPUs [first, first + count).
   void add_group(const ScheduledOperation& step, const CollectivePlan& plan, int32_t first, int32_t count,
                  std::vector<TaskId>& done) {
+    result_.payload += bytes_of(plan);
     std::vector<Member> members;
     for (int32_t rank = 0; rank < count; ++rank) members.push_back(member(step, GpuId(first + rank), count));
     const std::vector<uint32_t> labels(size_t(count), label(step));
-    const auto path = [&](int32_t from, int32_t to, uint64_t key) {
-      return in_.communication.path(first + from, first + to, key);
-    };
-    const auto last = add_collective(result_.graph, plan, members, path, labels, rng_.next());
+    const auto last = add_collective(result_.graph, plan, members, labels, rng_.next());
     done.insert(done.end(), last.begin(), last.end());
+  }
+
+  // The servers of the GPUs [first, first + count).
+  std::vector<int32_t> nodes_of(int32_t first, int32_t count) const {
+    std::vector<int32_t> nodes;
+    for (int32_t gpu = first; gpu < first + count; ++gpu) nodes.push_back(layout_.node(GpuId(gpu)));
+    return nodes;
+  }
+
+  // [rank * nodes + node] for the expert group that begins at GPU `first`, whose servers follow each other.
+  std::vector<Bytes> bytes_to_nodes(const LayerTraffic& part, int32_t first, Bytes token) const {
+    std::vector<Bytes> bytes;
+    for (int32_t gpu = first; gpu < first + layout_.ep; ++gpu)
+      for (int32_t node = layout_.node(GpuId(first)); node <= layout_.node(GpuId(first + layout_.ep - 1)); ++node)
+        bytes.push_back(part.node_copies[index(gpu) * size_t(layout_.nodes()) + size_t(node)] * token);
+    return bytes;
   }
 
   std::vector<TaskId> add_all_to_all(const ScheduledOperation& step) {
@@ -137,9 +153,12 @@ class StepBuilder {
         for (size_t to = 0; to < ep; ++to) {
           const int64_t copies = part.copies[(first + from) * gpus + first + to];
           bytes[dispatch ? from * ep + to : to * ep + from] = copies * token;
-          if (from != to) result_.payload += copies * token;
         }
-      const CollectivePlan plan = in_.communication.all_to_all.decide({layout_.ep, bytes}, rng_);
+      const std::vector<int32_t> nodes = nodes_of(int32_t(first), layout_.ep);
+      const std::vector<Bytes> node_bytes = bytes_to_nodes(part, int32_t(first), token);
+      const AllToAllInput input{layout_.ep, bytes, nodes, node_bytes, dispatch ? NodeCopy::parts : NodeCopy::sums};
+      const CollectivePlan plan = in_.communication.all_to_all.decide(input, rng_);
+      check_all_to_all(plan, input);
       add_group(step, plan, int32_t(first), layout_.ep, done);
     }
     return done;
@@ -153,9 +172,10 @@ class StepBuilder {
     for (int32_t rank = 0; rank < layout_.attention_ranks(); ++rank) {
       const int64_t tokens = new_tokens(in_.batch.ranks[size_t(rank)]);
       const Bytes bytes{tokens * in_.model.llm.hidden * 2};  // activations are bf16
-      result_.payload += int64_t{layout_.tp - 1} * bytes;    // each shard to its owner, or from it to the others
       const auto reduction = after_attention ? Reduction::reduce_scatter : Reduction::all_gather;
-      const CollectivePlan plan = in_.communication.reduction.decide({reduction, layout_.tp, bytes}, rng_);
+      const std::vector<int32_t> nodes = nodes_of(rank * layout_.tp, layout_.tp);
+      const ReductionInput input{reduction, layout_.tp, bytes, nodes};
+      const CollectivePlan plan = in_.communication.reduction.decide(input, rng_);
       add_group(step, plan, rank * layout_.tp, layout_.tp, done);
     }
     return done;

@@ -41,10 +41,10 @@ struct CommunicationModel {
   PolicyChoice<ReductionAlgorithm> reduction;
   TokenCopies token_copies = TokenCopies::per_gpu;
   int32_t sms = 0;
-  Duration launch;
+  SoftwareStack stack;
   Bytes dispatch_token;  // one token on its way to an expert
   Bytes combine_token;
-  RankPath path;  // between GPUs
+  std::vector<EndpointId> endpoints;  // [gpu]
 };
 
 struct StepInput {
@@ -59,7 +59,7 @@ struct StepInput {
 struct StepGraph {
   TaskGraph graph;
   std::vector<LayerTraffic> traffic;  // [MoE layer], all parts together
-  Bytes payload;                      // what the collectives have to bring from one GPU to another
+  Bytes payload;                      // what the collectives send; what they forward counts each time
 };
 
 // The random numbers serve collective algorithms and the choice of paths.

@@ -28,10 +28,13 @@ LayerTraffic layer_traffic(const StepRouting& routing, const Placement& placemen
   const Slots slots = slots_of(hosts, layout.ep);
   const size_t gpus = size_t(layout.gpus);
   LayerTraffic traffic;
+  const size_t nodes = size_t(layout.nodes());
   traffic.copies.assign(gpus * gpus, 0);
+  traffic.node_copies.assign(gpus * nodes, 0);
   for (size_t gpu = 0; gpu < gpus; ++gpu) traffic.rows.emplace_back(size_t(slots.hosted[gpu % size_t(layout.ep)]), 0);
 
   std::vector<int64_t> last_token_to(gpus, -1);  // so that a second expert on the same GPU adds no copy
+  std::vector<int64_t> last_token_to_node(nodes, -1);
   int64_t choices = 0;
   for (size_t from = 0; from < gpus; ++from) {
     const int32_t group = layout.expert_group(GpuId(from));
@@ -51,6 +54,10 @@ LayerTraffic layer_traffic(const StepRouting& routing, const Placement& placemen
         ++traffic.rows[to][size_t(slots.slot[size_t(expert) * size_t(layout.ep) + index(rank)])];
         if (copies == TokenCopies::per_expert || last_token_to[to] != token) ++traffic.copies[from * gpus + to];
         last_token_to[to] = token;
+        const size_t node = size_t(layout.node(GpuId(to)));
+        if (copies == TokenCopies::per_expert || last_token_to_node[node] != token)
+          ++traffic.node_copies[from * nodes + node];
+        last_token_to_node[node] = token;
       }
     }
   }

@@ -21,9 +21,11 @@ constexpr auto enum_names(TokenCopies) {
 }
 
 // copies[from * gpus + to]: token copies that GPU `from` sends to GPU `to`, those for itself included.
+// node_copies[from * nodes + node]: copies if one travels to each server and parts there, its own server included.
 // rows[gpu]: tokens that each expert hosted there computes, in order of expert; zeros included.
 struct LayerTraffic {
   std::vector<int64_t> copies;
+  std::vector<int64_t> node_copies;
   std::vector<std::vector<int64_t>> rows;
   int64_t assignments = 0;  // (token, expert) pairs computed
   int64_t dropped = 0;      // choices that reach no expert

@@ -19,6 +19,11 @@ void FinishHeap::erase(size_t place, std::vector<uint32_t>& places) {
     sift_down(place, places);
 }
 
+void FinishHeap::heapify(std::vector<uint32_t>& places) {
+  for (size_t place = 0; place < hung_.size(); ++place) places[index(hung_[place].flow)] = uint32_t(place);
+  for (size_t place = hung_.size() / 2; place-- > 0;) sift_down(place, places);
+}
+
 void FinishHeap::rebase(double bytes) {
   for (Hung& entry : hung_) entry.finish -= bytes;
 }

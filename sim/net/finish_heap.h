@@ -2,6 +2,7 @@
 // knows where each flow lies, so that one can be taken out of the middle.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "sim/net/flow_table.h"
@@ -23,6 +24,12 @@ class FinishHeap {
   // places[flow] is kept to be where the flow lies; it is shared by all heaps, since a flow hangs on one link.
   void push(Hung entry, std::vector<uint32_t>& places);
   void erase(size_t place, std::vector<uint32_t>& places);
+
+  // Adds an entry out of order; heapify() makes a heap of all that were appended to an empty one.
+  void append(Hung entry) { hung_.push_back(entry); }
+  void heapify(std::vector<uint32_t>& places);
+  void clear() { hung_.clear(); }
+  std::span<const Hung> entries() const { return hung_; }
 
   // Sets the clock back by this many bytes for all.
   void rebase(double bytes);

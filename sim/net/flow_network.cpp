@@ -7,9 +7,11 @@
 namespace moesim {
 namespace {
 
-// A certificate costs as much as a full solve, so beyond a few flows only every 64th solve is certified.
+// A certificate costs as much as a full solve, so beyond a few flows only every 64th solve is certified, and beyond
+// many only so often that certificates take a small part of the time.
 constexpr size_t kAlwaysCertifiedFlows = 16;
 constexpr uint64_t kSolvesPerCertificate = 64;
+constexpr uint64_t kFlowsPerSolve = 16;
 
 }  // namespace
 
@@ -38,7 +40,11 @@ void FlowNetwork::settle() {
   settling_ = false;
   rates_.solve(sim_.now());
   ++solves_;
-  if (rates_.live() <= kAlwaysCertifiedFlows || solves_ % kSolvesPerCertificate == 0) rates_.check_certificate();
+  if (rates_.live() <= kAlwaysCertifiedFlows ||
+      solves_ - certified_ >= std::max(kSolvesPerCertificate, rates_.live() / kFlowsPerSolve)) {
+    rates_.check_certificate();
+    certified_ = solves_;
+  }
   CHECK(rates_.live() == 0 || rates_.next_finish() < kNever);  // else it would never end
   if (rates_.next_finish() < posted_) post(rates_.next_finish());
 }

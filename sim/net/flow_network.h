@@ -48,6 +48,7 @@ class FlowNetwork {
   Time posted_ = kNever;          // the event that counts; events posted for other times do nothing when they fire
   bool settling_ = false;
   uint64_t solves_ = 0;
+  uint64_t certified_ = 0;  // the last solve whose certificate was checked
 };
 
 }  // namespace moesim

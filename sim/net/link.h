@@ -15,6 +15,13 @@ struct Link {
   Duration latency;
 };
 
+// From a time on the link carries that much; nothing where it has failed.
+struct LinkChange {
+  Time at;
+  LinkId link{};
+  Rate capacity;
+};
+
 // The links that a flow crosses, in order. Whoever starts a flow keeps its path alive until the flow is done.
 using Path = std::span<const LinkId>;
 

@@ -1,6 +1,8 @@
+// Flows that come and go, the clocks that serve them, and when the first of them is done.
 #include "sim/net/max_min.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "sim/core/check.h"
@@ -15,52 +17,77 @@ constexpr double kPicosecondsMax = 9.2e18;  // just below 2^63
 // rounding of a sum would make a transfer of exactly 5 ns end at 5.001 ns. It is some 1e4 times that rounding.
 constexpr double kGracePs = 1e-3;
 
-// Saved states on the way up; more of them cost more to keep and save less.
-constexpr size_t kSavesWanted = 16;
-
 // Clocks are set back beyond this, so that adding a picosecond's bytes to one loses no more than 1e-5 bytes.
 constexpr double kServedMax = 0x1p36;
 
 // Sums of bytes served are right to within this part of them.
 constexpr double kServedRounding = 1e-12;
 
-// A link that is over its capacity by less than this part of it may be so by rounding alone.
-constexpr double kOverfull = 1e-10;
+// The largest capacity is between this and half of it, in units: a level of a millionth of it is still right to 1e-10,
+// and the sums on a link may exceed its capacity 32 times on the way to a solution.
+constexpr double kUnitsMax = 0x1p58;
+
+// A solve starts from the ground when more flows have come or gone than this, and as many as half of those there are.
+constexpr size_t kFewChanges = 8;
+
+// So often it is looked for links that have become worth watching or are so no more.
+constexpr uint64_t kSolvesPerReview = 256;
 
 constexpr double kCertificateTolerance = 1e-9;
+constexpr double kCertificateUnits = 64;  // by which levels may be off for their rounding to whole units
+
+bool is_most(size_t changes, size_t flows) { return changes > kFewChanges && 2 * changes > flows; }
 
 }  // namespace
 
 MaxMin::MaxMin(std::span<const Link> links)
-    : shares_(links.size() + 1),
+    : loads_(links.size()),
+      watched_(links.size()),
       clocks_(links.size()),
+      neighbours_(links.size()),
       crossing_(links.size()),
-      active_place_(links.size()),
-      is_expected_(links.size()),
-      saved_(1),
-      nowhere_(int32_t(links.size())) {
+      used_place_(links.size()),
+      queue_(links.size()),
+      is_touched_(links.size()),
+      finishes_(links.size()),
+      open_(links.size()) {
+  double capacity_max = 0;
   for (const Link& link : links) {
-    CHECK(link.capacity.bytes_per_s > 0);
+    CHECK(link.capacity.bytes_per_s >= 0);
     CHECK(std::isfinite(link.capacity.bytes_per_s));
-    capacity_.push_back(link.capacity.bytes_per_s * kSecondsPerPicosecond);
+    bytes_per_ps_.push_back(link.capacity.bytes_per_s * kSecondsPerPicosecond);
+    capacity_max = std::max(capacity_max, bytes_per_ps_.back());
   }
-  saved_[0].shares.resize(links.size());
+  choose_unit(capacity_max);
+}
+
+// A power of two, so that a capacity becomes a whole number of units without rounding, or nearly.
+void MaxMin::choose_unit(double capacity_max) {
+  int exponent = 0;
+  std::frexp(capacity_max, &exponent);  // capacity_max < 2^exponent
+  unit_ = std::ldexp(1 / kUnitsMax, exponent);
+  for (size_t link = 0; link < bytes_per_ps_.size(); ++link) {
+    clocks_[link].capacity = in_units(bytes_per_ps_[link]);
+    loads_[link].mark_above = clocks_[link].capacity;
+  }
+}
+
+int64_t MaxMin::in_units(double capacity) const {
+  return capacity > 0 ? std::max(int64_t{1}, int64_t(std::llround(capacity / unit_))) : 0;
 }
 
 void MaxMin::make_room_for(size_t flow, size_t hops) {
-  if (flow >= step_.size()) {
-    step_.resize(flow + 1);
+  if (flow >= bottleneck_.size()) {
     bottleneck_.resize(flow + 1, kNoLink);
     heap_place_.resize(flow + 1);
-    bytes_.resize(flow + 1);
     hops_.resize(flow + 1);
-    crossed_.resize((flow + 1) * hops_max_, nowhere_);
+    crossed_.resize((flow + 1) * hops_max_);
     place_.resize((flow + 1) * hops_max_);
   }
   if (hops > hops_max_) {  // rare: the first flow with a longer path than any before
-    std::vector<int32_t> crossed(step_.size() * hops, nowhere_);
-    std::vector<uint32_t> place(step_.size() * hops);
-    for (size_t f = 0; f < step_.size(); ++f) {
+    std::vector<int32_t> crossed(hops_.size() * hops);
+    std::vector<uint32_t> place(hops_.size() * hops);
+    for (size_t f = 0; f < hops_.size(); ++f) {
       std::copy_n(crossed_of(f), hops_[f], crossed.begin() + ptrdiff_t(f * hops));
       std::copy_n(place_.begin() + ptrdiff_t(f * hops_max_), hops_[f], place.begin() + ptrdiff_t(f * hops));
     }
@@ -70,208 +97,195 @@ void MaxMin::make_room_for(size_t flow, size_t hops) {
   }
 }
 
-void MaxMin::add(FlowId id, Path path, Bytes bytes) {
+void MaxMin::add(FlowId id, Path path, double bytes) {
   CHECK(!path.empty());
-  CHECK(bytes.count > 0);
+  CHECK(path.size() <= std::numeric_limits<uint16_t>::max());
+  CHECK(bytes >= 0);
   const size_t flow = index(id);
   make_room_for(flow, path.size());
-  CHECK(hops_[flow] == 0);   // the slot is free
-  step_[flow] = next_step_;  // open in the next solve, whichever saved state it starts from
-  bytes_[flow] = double(bytes.count);
-  bottleneck_[flow] = kNoLink;
-  for (const LinkId id_of_link : path) {
-    const auto link = int32_t(id_of_link);
-    CHECK(index(id_of_link) < capacity_.size());
-    CHECK(std::find(crossed_of(flow), crossed_of(flow) + hops_[flow], link) == crossed_of(flow) + hops_[flow]);
-    std::vector<Crossing>& crossing = crossing_[size_t(link)];
-    if (crossing.empty()) activate(link);
-    expect(link);
-    crossed_of(flow)[hops_[flow]] = link;
-    place_[flow * hops_max_ + hops_[flow]] = uint32_t(crossing.size());
-    crossing.push_back({uint32_t(flow), hops_[flow]++});
+  CHECK(hops_[flow] == 0);  // the slot is free
+  for (const LinkId link : path) {
+    CHECK(index(link) < bytes_per_ps_.size());
+    const std::span<const int32_t> before = path_of(flow);
+    CHECK(std::find(before.begin(), before.end(), int32_t(link)) == before.end());
+    crossed_of(flow)[hops_[flow]++] = int32_t(link);
   }
-  while (saves_ > 1 && !unaffected_by(saved_[saves_ - 1], path)) --saves_;
-  for (size_t s = 0; s < saves_; ++s)
-    for (const LinkId link : path) ++saved_[s].shares[index(link)].open;
+  fresh_.push_back({uint32_t(flow), bytes});
   ++live_;
   live_hops_ += path.size();
 }
 
-// Whether one more flow on this path would still be open at the saved level: every link of it holds the level once
-// more. A link that filled before has no room, so that a flow across it is found to affect the state.
-bool MaxMin::unaffected_by(const Saved& saved, Path path) const {
-  return std::all_of(path.begin(), path.end(), [&](LinkId link) {
-    const Share& share = saved.shares[index(link)];
-    return share.room >= (share.open + 1) * saved.level;
-  });
-}
-
-void MaxMin::activate(int32_t link) {
-  active_place_[size_t(link)] = uint32_t(active_.size());
-  active_.push_back(link);
-  for (size_t s = 0; s < saves_; ++s) saved_[s].shares[size_t(link)] = {capacity_[size_t(link)], 0};
-}
-
-void MaxMin::deactivate(int32_t link) {
-  const uint32_t place = active_place_[size_t(link)];
-  active_[place] = active_.back();
-  active_place_[size_t(active_[place])] = place;
-  active_.pop_back();
-}
-
-void MaxMin::remove(size_t flow) {
-  while (saved_[saves_ - 1].step > step_[flow]) --saves_;  // ends at the ground, whose step is 0
-  for (uint32_t hop = 0; hop < hops_[flow]; ++hop) {
-    const auto link = size_t(crossed_of(flow)[hop]);
-    const uint32_t place = place_[flow * hops_max_ + hop];
-    for (size_t s = 0; s < saves_; ++s) --saved_[s].shares[link].open;
-    const Crossing last = crossing_[link].back();
-    crossing_[link][place] = last;
-    place_[last.flow * hops_max_ + last.hop] = place;
-    crossing_[link].pop_back();
-    if (crossing_[link].empty()) deactivate(int32_t(link));
+void MaxMin::set_capacity(LinkId id, Rate capacity) {
+  CHECK(index(id) < bytes_per_ps_.size());
+  CHECK(capacity.bytes_per_s >= 0);
+  CHECK(std::isfinite(capacity.bytes_per_s));
+  const auto link = int32_t(id);
+  bytes_per_ps_[size_t(link)] = capacity.bytes_per_s * kSecondsPerPicosecond;
+  if (bytes_per_ps_[size_t(link)] >= unit_ * kUnitsMax) {  // rare: all levels are in another unit from now on
+    choose_unit(*std::max_element(bytes_per_ps_.begin(), bytes_per_ps_.end()));
+    from_ground_ = true;
+    return;
   }
-  std::fill_n(crossed_of(flow), hops_[flow], nowhere_);
+  clocks_[size_t(link)].capacity = in_units(bytes_per_ps_[size_t(link)]);
+  mark(link);
+}
+
+// Puts the flow, which hangs on a link or is about to, on the lists of the links that it crosses.
+void MaxMin::cross(size_t flow) {
+  for (size_t hop = 0; hop < hops_[flow]; ++hop) {
+    const auto link = size_t(crossed_of(flow)[hop]);
+    std::vector<Crossing>& crossing = crossing_[link];
+    if (crossing.empty()) {
+      used_place_[link] = uint32_t(used_.size());
+      used_.push_back(int32_t(link));
+    }
+    place_[flow * hops_max_ + hop] = uint32_t(crossing.size());
+    crossing.push_back({uint32_t(flow), bottleneck_[flow]});
+  }
+}
+
+void MaxMin::uncross(size_t flow) {
+  for (size_t hop = 0; hop < hops_[flow]; ++hop) {
+    const int32_t link = crossed_of(flow)[hop];
+    std::vector<Crossing>& crossing = crossing_[size_t(link)];
+    const uint32_t place = place_[flow * hops_max_ + hop];
+    const Crossing last = crossing.back();
+    const std::span<const int32_t> path = path_of(last.flow);
+    crossing[place] = last;
+    place_[last.flow * hops_max_ + size_t(std::find(path.begin(), path.end(), link) - path.begin())] = place;
+    crossing.pop_back();
+    if (!crossing.empty()) continue;
+    const uint32_t used_place = used_place_[size_t(link)];
+    used_[used_place] = used_.back();
+    used_place_[size_t(used_[used_place])] = used_place;
+    used_.pop_back();
+    watches_ -= size_t(watched_[size_t(link)]);
+    watched_[size_t(link)] = false;
+  }
+}
+
+void MaxMin::forget(size_t flow) {
+  bottleneck_[flow] = kNoLink;
   --live_;
   live_hops_ -= hops_[flow];
   hops_[flow] = 0;
 }
 
-void MaxMin::solve(Time now) {
-  for (size_t i = saved_[saves_ - 1].filled; i < filled_.size(); ++i)
-    if (!crossing_[size_t(filled_[i].link)].empty()) expect(filled_[i].link);
-  const size_t saves_before = saves_;
-  size_t rounds_left = active_.size() + 1;  // each but the last expects more links
-  do {
-    CHECK(rounds_left-- > 0);
-    saves_ = saves_before;
-    resume(saved_[saves_ - 1]);
-    rise(now);
-  } while (expect_overfull());
-  for (const int32_t link : expected_) is_expected_[size_t(link)] = false;
-  expected_.clear();
-}
-
-void MaxMin::expect(int32_t link) {
-  if (is_expected_[size_t(link)]) return;
-  is_expected_[size_t(link)] = true;
-  expected_.push_back(link);
-}
-
-// Links that were not expected to fill may have been given more than they hold. Where none is, the rates are max-min
-// fair: every flow was frozen by a link that it filled, at a level that no flow frozen before on that link exceeds.
-bool MaxMin::expect_overfull() {
-  bool found = false;
-  for (const int32_t link : active_) {
-    if (is_expected_[size_t(link)] || shares_[size_t(link)].room >= -kOverfull * capacity_[size_t(link)]) continue;
-    expect(link);
-    found = true;
+// Hangs a new flow on the link that looks narrowest to it. Where that is wrong, another takes it over.
+void MaxMin::put_on(size_t flow, double bytes, Time now) {
+  int32_t narrowest = kNoLink;
+  int64_t share_least = kUnlimited;
+  for (const int32_t link : path_of(flow)) {
+    const Load& load = loads_[size_t(link)];
+    const auto hung = int64_t(clocks_[size_t(link)].hung.size());
+    const int64_t share = std::max(int64_t{0}, clocks_[size_t(link)].capacity - load.others) / (hung + 1);
+    if (narrowest != kNoLink && share >= share_least) continue;
+    narrowest = link;
+    share_least = share;
   }
-  return found;
-}
-
-// Puts the links back to the saved state.
-void MaxMin::resume(const Saved& saved) {
-  filled_.resize(saved.filled);
-  open_from_ = saved.step;
-  open_until_ = ++next_step_;
-  for (const int32_t link : active_) shares_[size_t(link)] = saved.shares[size_t(link)];
-  shares_[size_t(nowhere_)] = {};
-  fills_next_.clear();
-  for (const int32_t link : expected_) {
-    const Share& share = shares_[size_t(link)];
-    if (share.open > 0) fills_next_.add(uint32_t(link), share.room / share.open);
-  }
-  fills_next_.begin();
-}
-
-// Lets the water rise from the state resumed until every flow is frozen.
-void MaxMin::rise(Time now) {
-  double level = saved_[saves_ - 1].level;
-  size_t open = live_ - saved_[saves_ - 1].frozen;
-  const size_t hops_between_saves = std::max(active_.size(), live_ * hops_max_ / kSavesWanted);
-  size_t hops = 0;
-  size_t steps_left = 2 * (active_.size() + live_hops_) + 1;  // each fills a link, or finds a share that has grown
-  while (open > 0) {
-    CHECK(steps_left-- > 0);
-    const auto [share_seen, link, seat] = fills_next_.winner();
-    CHECK(share_seen < Tournament::kOut);
-    const Share& share = shares_[link];
-    const double share_now = share.open > 0 ? share.room / share.open : Tournament::kOut;
-    if (share_now > share_seen) {  // others have left it some of their room, or taken all its flows
-      fills_next_.set_key(seat, share_now);
-      continue;
-    }
-    level = std::max(level, share_now);  // smaller by rounding alone
-    open -= size_t(share.open);
-    hops += fill(int32_t(link), level, now);
-    fills_next_.set_key(seat, Tournament::kOut);
-    if (hops >= hops_between_saves && open > 0) {
-      save(level, open);
-      hops = 0;
-    }
-  }
-}
-
-// Freezes the open flows of the link at that level, and returns how many hops it had to look at.
-size_t MaxMin::fill(int32_t link, double level, Time now) {
-  Clock& clock = clocks_[size_t(link)];
+  if (watched_[size_t(narrowest)]) neighbour_again(narrowest);
+  Clock& clock = clocks_[size_t(narrowest)];
+  share_least = std::max(share_least, int64_t(clock.capacity > 0));
+  // Many at once on a link whose level is that of few would count for more than a sum can hold.
+  const bool too_fast = loads_[size_t(narrowest)].level / 4 * int64_t(clock.hung.size() + 1) > clock.capacity;
+  if (clock.hung.empty() || too_fast) set_level(narrowest, share_least, now);
   advance(clock, now);
-  clock.level = level;
-  gather_open(link);
-  for (const uint32_t flow : freezing_) {
-    step_[flow] = next_step_;
-    // Paths are padded with a link that nobody looks at, which is cheaper than to mispredict where each one ends.
-    for (const int32_t *crossed = crossed_of(flow), *end = crossed + hops_max_; crossed != end; ++crossed) {
-      Share& share = shares_[size_t(*crossed)];
-      share.room -= level;
-      --share.open;
+  touch(narrowest);
+  clock.hung.push({clock.served + bytes, FlowId(flow)}, heap_place_);
+  bottleneck_[flow] = narrowest;
+  mark(narrowest);
+  const int64_t rate = loads_[size_t(narrowest)].level;
+  for (const int32_t link : path_of(flow)) {
+    if (link == narrowest) continue;
+    Load& other = loads_[size_t(link)];
+    if (watched_[size_t(link)]) {
+      other.others += clocks_[size_t(narrowest)].published;
+    } else {
+      other.others += rate;
+      other.fastest = std::max(other.fastest, rate);
+      neighbours_.add(narrowest, link);
     }
-    if (bottleneck_[flow] != link) hang(flow, link, now);
+    if (other.others > other.mark_above) mark(link);
   }
-  ++next_step_;
-  filled_.push_back({link, next_finish_of(clock)});
-  return freezing_.size() * hops_max_;
+  cross(flow);
 }
 
-// Collects the open flows of a link. Without a branch on whether each is open: it would be mispredicted half the time.
-void MaxMin::gather_open(int32_t link) {
-  const auto open = size_t(shares_[size_t(link)].open);
-  freezing_.resize(open + 1);  // the last is where those go that are not open
-  size_t found = 0;
-  for (const Crossing& crossing : crossing_[size_t(link)]) {
-    freezing_[found] = crossing.flow;
-    found += size_t(step_[crossing.flow] - open_from_ < open_until_ - open_from_);  // wraps round below open_from_
+// Takes a flow away that hung on that link, from whose heap it has been taken.
+void MaxMin::take_off(size_t flow, int32_t link) {
+  mark(link);
+  touch(link);
+  for (const int32_t crossed : path_of(flow)) {
+    if (crossed == link) continue;
+    Load& load = loads_[size_t(crossed)];
+    if (watched_[size_t(crossed)]) {
+      load.others -= clocks_[size_t(link)].published;
+    } else {
+      load.others -= loads_[size_t(link)].level;
+      neighbours_.remove(link, crossed);
+    }
+    if (load.others > load.mark_above) mark(crossed);
   }
-  CHECK(found == open);
-  freezing_.pop_back();
+  uncross(flow);
 }
 
-// Takes the flow from the link on which it hangs, if any, to another; what remains of it is the same on both clocks.
-void MaxMin::hang(size_t flow, int32_t link, Time now) {
-  double remaining = bytes_[flow];
-  if (bottleneck_[flow] != kNoLink) {
-    Clock& from = clocks_[size_t(bottleneck_[flow])];
-    advance(from, now);
-    remaining = std::max(0.0, from.hung[heap_place_[flow]].finish - from.served);
-    from.hung.erase(heap_place_[flow], heap_place_);
+double MaxMin::take_out(FlowId id, Time now) {
+  const size_t flow = index(id);
+  CHECK(flow < hops_.size());
+  CHECK(hops_[flow] > 0);
+  const int32_t link = bottleneck_[flow];
+  double bytes = 0;
+  if (link == kNoLink) {
+    const auto fresh = std::find_if(fresh_.begin(), fresh_.end(), [&](const Fresh& f) { return f.flow == flow; });
+    CHECK(fresh != fresh_.end());
+    bytes = fresh->bytes;
+    fresh_.erase(fresh);
+  } else {
+    Clock& clock = clocks_[size_t(link)];
+    advance(clock, now);
+    bytes = std::max(0.0, clock.hung[heap_place_[flow]].finish - clock.served);
+    clock.hung.erase(heap_place_[flow], heap_place_);
+    if (!from_ground_) take_off(flow, link);
   }
-  Clock& to = clocks_[size_t(link)];
-  to.hung.push({to.served + remaining, FlowId(flow)}, heap_place_);
-  bottleneck_[flow] = link;
+  forget(flow);
+  return bytes;
 }
 
-void MaxMin::save(double level, size_t open) {
-  if (saves_ == saved_.size()) {
-    saved_.emplace_back();
-    saved_.back().shares.resize(capacity_.size());
+void MaxMin::take_finished(Time now, std::vector<FlowId>& finished) {
+  const size_t finished_before = finished.size();
+  CHECK(finishes_.least() >= now.ps);  // nobody is served for more than a picosecond after the last byte
+  finishes_.visit_up_to(now.ps, [&](size_t link) {
+    Clock& clock = clocks_[link];
+    advance(clock, now);
+    const double done = clock.served + clock.level * kGracePs;
+    const double rounding = kServedRounding * clock.served;
+    CHECK(!clock.hung.empty());
+    CHECK(clock.hung.top().finish <= done + rounding);  // all bytes have been delivered,
+    CHECK(clock.hung.top().finish >= done - clock.level * (1 + 2 * kGracePs) - rounding);  // and no more
+    do {
+      finished.push_back(clock.hung.top().flow);
+      clock.hung.erase(0, heap_place_);
+    } while (!clock.hung.empty() && clock.hung.top().finish <= done);
+  });
+  if (is_most(finished.size() - finished_before, live_)) from_ground_ = true;
+  for (size_t i = finished_before; i < finished.size(); ++i) {
+    const size_t flow = index(finished[i]);
+    if (!from_ground_) take_off(flow, bottleneck_[flow]);
+    forget(flow);
   }
-  Saved& saved = saved_[saves_++];
-  for (const int32_t link : active_) saved.shares[size_t(link)] = shares_[size_t(link)];
-  saved.step = next_step_;
-  saved.filled = filled_.size();
-  saved.frozen = live_ - open;
-  saved.level = level;
+}
+
+void MaxMin::solve(Time now) {
+  work_ = 0;
+  from_ground_ = from_ground_ || is_most(fresh_.size(), live_);
+  if (!from_ground_) {
+    for (const Fresh& fresh : fresh_) put_on(fresh.flow, fresh.bytes, now);
+    fresh_.clear();
+    from_ground_ = !level_links(now);
+    abandoned_solves_ += uint64_t(from_ground_);
+  }
+  if (from_ground_) solve_from_ground(now);
+  if (++solves_ % kSolvesPerReview == 0) review_watches();
+  retime();
 }
 
 void MaxMin::advance(Clock& clock, Time now) {
@@ -285,61 +299,64 @@ void MaxMin::advance(Clock& clock, Time now) {
 }
 
 Time MaxMin::next_finish_of(const Clock& clock) {
+  if (clock.hung.empty() || clock.level == 0) return kNever;
   const double left_ps = std::max(1.0, std::ceil((clock.hung.top().finish - clock.served) / clock.level - kGracePs));
   return left_ps < kPicosecondsMax - double(clock.at.ps) ? clock.at + Duration{int64_t(left_ps)} : kNever;
 }
 
-Time MaxMin::next_finish() const {
-  Time next = kNever;
-  for (const Filled& filled : filled_) next = std::min(next, filled.next_finish);
-  return next;
+void MaxMin::touch(int32_t link) {
+  if (is_touched_[size_t(link)]) return;
+  is_touched_[size_t(link)] = true;
+  touched_.push_back(link);
 }
 
-void MaxMin::take_finished(Time now, std::vector<FlowId>& finished) {
-  const size_t finished_before = finished.size();
-  for (const Filled& filled : filled_) {
-    CHECK(filled.next_finish >= now);  // nobody is served for more than a picosecond after the last byte
-    if (filled.next_finish > now) continue;
-    Clock& clock = clocks_[size_t(filled.link)];
-    advance(clock, now);
-    const double done = clock.served + clock.level * kGracePs;
-    const double rounding = kServedRounding * clock.served;
-    CHECK(!clock.hung.empty());
-    CHECK(clock.hung.top().finish <= done + rounding);  // all bytes have been delivered,
-    CHECK(clock.hung.top().finish >= done - clock.level * (1 + 2 * kGracePs) - rounding);  // and no more
-    do {
-      const size_t flow = index(clock.hung.top().flow);
-      finished.push_back(clock.hung.top().flow);
-      clock.hung.erase(0, heap_place_);
-      bottleneck_[flow] = kNoLink;
-    } while (!clock.hung.empty() && clock.hung.top().finish <= done);
+void MaxMin::retime() {
+  for (const int32_t link : touched_) {
+    is_touched_[size_t(link)] = false;
+    finishes_.set(size_t(link), next_finish_of(clocks_[size_t(link)]).ps);
+    watch_instead(link);
   }
-  for (size_t i = finished_before; i < finished.size(); ++i) remove(index(finished[i]));
+  touched_.clear();
+  finishes_.refresh();
 }
 
 Rate MaxMin::rate(FlowId flow) const {
   const int32_t link = bottleneck_[index(flow)];
-  return {link == kNoLink ? 0 : clocks_[size_t(link)].level / kSecondsPerPicosecond};
+  return {link == kNoLink ? 0 : double(loads_[size_t(link)].level) * unit_ / kSecondsPerPicosecond};
 }
 
 void MaxMin::check_certificate() const {
+  CHECK(fresh_.empty());
   size_t crossings = 0;
-  for (const int32_t link : active_) {
-    double load = 0;
-    double fastest = 0;
+  size_t hung = 0;
+  for (const int32_t link : used_) {
+    const Load& load = loads_[size_t(link)];
+    const int64_t level = loads_[size_t(link)].level;
+    int64_t rates = 0;
+    int64_t others = 0;
+    int64_t fastest = 0;
     for (const Crossing& crossing : crossing_[size_t(link)]) {
-      CHECK(bottleneck_[crossing.flow] != kNoLink);
-      const double rate = clocks_[size_t(bottleneck_[crossing.flow])].level;
-      load += rate;
-      fastest = std::max(fastest, rate);
+      const int32_t on = bottleneck_[crossing.flow];
+      CHECK(on != kNoLink);
+      CHECK(on == crossing.bottleneck);
+      rates += loads_[size_t(on)].level;
+      if (on == link) continue;
+      others += watched_[size_t(link)] ? clocks_[size_t(on)].published : loads_[size_t(on)].level;
+      fastest = std::max(fastest, loads_[size_t(on)].level);
     }
     crossings += crossing_[size_t(link)].size();
-    CHECK(load <= capacity_[size_t(link)] * (1 + kCertificateTolerance));
+    hung += clocks_[size_t(link)].hung.size();
+    CHECK(others == load.others);
+    CHECK(watched_[size_t(link)] || fastest <= load.fastest);
+    const double rounding = kCertificateUnits + double(crossing_[size_t(link)].size());
+    CHECK(double(rates) <= double(clocks_[size_t(link)].capacity) * (1 + kCertificateTolerance) + rounding);
     if (clocks_[size_t(link)].hung.empty()) continue;
-    CHECK(load >= capacity_[size_t(link)] * (1 - kCertificateTolerance));         // flows hang on full links only,
-    CHECK(fastest <= clocks_[size_t(link)].level * (1 + kCertificateTolerance));  // on which none is faster than they
+    CHECK(double(rates) >=
+          double(clocks_[size_t(link)].capacity) * (1 - kCertificateTolerance) - rounding);  // they hang on full links,
+    CHECK(double(fastest) <= double(level) * (1 + kCertificateTolerance) + kCertificateUnits);  // where none is faster
   }
   CHECK(crossings == live_hops_);
+  CHECK(hung == live_);
 }
 
 }  // namespace moesim

@@ -1,15 +1,24 @@
 #include "sim/net/network.h"
 
+#include "sim/core/check.h"
+
 namespace moesim {
 
 Network make_network(const NetworkOptions& options, Simulator& sim, std::vector<Link> links, FlowDone done) {
   if (options.fidelity == Fidelity::ideal)
     return Network(std::in_place_type<IdealNetwork>, sim, std::move(links), done);
+  if (options.fidelity == Fidelity::packet)
+    return Network(std::in_place_type<PacketNetwork>, sim, std::move(links), done, options.packet);
   return Network(std::in_place_type<FlowNetwork>, sim, std::move(links), done);
 }
 
 void start(Network& network, Path path, Bytes bytes, uint64_t tag) {
   std::visit([&](auto& n) { n.start(path, bytes, tag); }, network);
+}
+
+void start_sprayed(Network& network, std::span<const Path> paths, Bytes bytes, uint64_t tag) {
+  CHECK(sprays(network));
+  std::get<PacketNetwork>(network).start(paths, bytes, tag);
 }
 
 LinkUse use(const Network& network, LinkId link) {
@@ -18,6 +27,11 @@ LinkUse use(const Network& network, LinkId link) {
 
 std::span<const Link> links(const Network& network) {
   return std::visit([](const auto& n) { return n.links(); }, network);
+}
+
+std::optional<LinkQueueing> queueing(const Network& network, LinkId link) {
+  if (const auto* packets = std::get_if<PacketNetwork>(&network)) return packets->queueing(link);
+  return std::nullopt;
 }
 
 uint64_t solves(const Network& network) {
@@ -32,7 +46,11 @@ uint64_t solves(const Network& network) {
 }
 
 void record(Network& network, LinkRecorder* recorder) {
-  std::visit([&](auto& n) { n.record(recorder); }, network);
+  std::visit(
+      [&](auto& n) {
+        if constexpr (requires { n.record(recorder); }) n.record(recorder);
+      },
+      network);
 }
 
 size_t live(const Network& network) {

@@ -15,7 +15,7 @@
 #include "sim/run/routing_source.h"
 #include "sim/work/bounds.h"
 #include "sim/work/executor.h"
-#include "topologies/routes.h"
+#include "topologies/routed_paths.h"
 
 namespace moesim {
 namespace {
@@ -38,6 +38,14 @@ ScheduleInput schedule_input(const LlmSpec& llm, const Layout& layout) {
   return in;
 }
 
+Schedule schedule_of(const LoadedScenario& loaded, const Layout& layout) {
+  Rng rng = Rng::stream(loaded.scenario.seed, "schedule");
+  const ScheduleInput in = schedule_input(loaded.model, layout);
+  Schedule schedule = loaded.scenario.schedule.decide(in, rng);
+  check_schedule(schedule, in);
+  return schedule;
+}
+
 Placement placement_of(const LoadedScenario& loaded, const Layout& layout, const RoutingSource& routing) {
   PlacementInput in;
   in.layers = routing.layers;
@@ -52,18 +60,29 @@ Placement placement_of(const LoadedScenario& loaded, const Layout& layout, const
   return placement;
 }
 
-CommunicationModel communication_of(const LoadedScenario& loaded, const Topology& topology, Routes& routes) {
+CommunicationModel communication_of(const LoadedScenario& loaded, const Topology& topology) {
   const CommunicationConfig& config = loaded.scenario.communication;
+  std::vector<EndpointId> endpoints;
+  for (const VertexId gpu : topology.gpus) endpoints.push_back(endpoint_of(gpu));
   return {.all_to_all = config.all_to_all,
           .reduction = config.reduction,
           .token_copies = config.token_copies,
           .sms = config.sms,
-          .launch = config.launch,
+          .stack = config.stack,
           .dispatch_token = token_bytes(loaded.model.hidden, loaded.scenario.precision.dispatch),
           .combine_token = token_bytes(loaded.model.hidden, loaded.scenario.precision.combine),
-          .path = [&topology, &routes](int32_t from, int32_t to, uint64_t key) {
-            return routes.path(vertex_of(topology, GpuId(from)), vertex_of(topology, GpuId(to)), key);
-          }};
+          .endpoints = std::move(endpoints)};
+}
+
+// What each link has carried since `before`, which then becomes what it has carried by now.
+std::vector<Bytes> carried_since(std::vector<Bytes>& before, const Executor& executor) {
+  std::vector<Bytes> carried(before.size());
+  for (size_t link = 0; link < before.size(); ++link) {
+    const Bytes now = executor.link_use(LinkId(link)).carried;
+    carried[link] = now - before[link];
+    before[link] = now;
+  }
+  return carried;
 }
 
 void expect_tasks(Progress& progress, const TaskGraph& step, int64_t steps_left) {
@@ -72,8 +91,8 @@ void expect_tasks(Progress& progress, const TaskGraph& step, int64_t steps_left)
 
 void begin_record(RunRecord& record, Executor& executor, const Cluster& cluster) {
   record.over_time.emplace(cluster.topology.links.size());
-  record.pairs = gpu_pairs(cluster.layout.gpus, cluster.layout.gpus_per_node);
-  executor.record(&*record.over_time);
+  record.pairs = gpu_pairs(cluster.topology, cluster.layout.gpus_per_node);
+  executor.network().record(&*record.over_time);
 }
 
 void record_step(RunRecord& record, const TaskGraph& graph, const std::vector<TaskTimes>& times, int32_t step,
@@ -119,24 +138,24 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   const std::vector<MemoryResult> memory = plan_memory(loaded, layout, batch);
   const RoutingSource routing_source = routing_of(loaded, batch);
   const Placement placement = placement_of(loaded, layout, routing_source);
-  Rng schedule_rng = Rng::stream(scenario.seed, "schedule");
-  const ScheduleInput schedule_in = schedule_input(loaded.model, layout);
-  const Schedule schedule = scenario.schedule.decide(schedule_in, schedule_rng);
-  check_schedule(schedule, schedule_in);
+  const Schedule schedule = schedule_of(loaded, layout);
 
   Routes routes(cluster.topology, scenario.seed);
-  const CommunicationModel communication = communication_of(loaded, cluster.topology, routes);
+  RoutedPaths paths(cluster.topology, routes);
+  const CommunicationModel communication = communication_of(loaded, cluster.topology);
   const StepModel model = step_model(loaded, layout);
   const size_t streams = size_t(layout.gpus) * kLanes;
   const std::vector<int32_t> pools(size_t(layout.gpus), loaded.gpu.sms);
   Simulator sim;
-  Executor executor(sim, scenario.network, cluster.topology.links, streams, pools);
+  Executor executor(sim, {{scenario.network}, scenario.paths, scenario.seed}, cluster.topology.links, paths, streams,
+                    pools);
   if (control.progress != nullptr) executor.count_tasks(&control.progress->tasks_done);
 
   if (control.record != nullptr) begin_record(*control.record, executor, cluster);
   Accounts accounts(loaded, cluster);
   Rng step_rng = Rng::stream(scenario.seed, "step");
   Bytes payload;
+  std::vector<Bytes> carried(cluster.topology.links.size());  // [link] by the steps before
   bool complete = true;
   std::string digest = sim.digest.hex();  // of the steps that were finished
   int64_t events = 0;
@@ -152,7 +171,8 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
     CHECK(executor.finished(id));
     CHECK(executor.bytes_sent() == payload);  // invariant 2
     CHECK(executor.bytes_delivered() == payload);
-    const WorkBounds bounds = work_bounds(graph.graph, cluster.topology.links, streams, pools);
+    const WorkBounds bounds =
+        work_bounds(graph.graph, executor.network(), carried_since(carried, executor), streams, pools);
     check_step(graph, routing, bounds, scenario.network, sim.now() - begin);
     accounts.add_step(graph, executor, id, bounds, routing.tokens, begin, sim.now());
     digest = sim.digest.hex();

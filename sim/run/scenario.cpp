@@ -60,6 +60,10 @@ std::string relative_to(const std::filesystem::path& folder, const std::string& 
 }  // namespace
 
 void check_fields(const Scenario& s, const std::function<void(std::string key, std::string message)>& fault) {
+  if (s.network != Fidelity::flow && s.rate_tolerance > Percentage{0})
+    fault("rate_tolerance", "is of the network \"flow\" alone");
+  if (s.network == Fidelity::ideal && !s.link_changes.empty())
+    fault("link_changes", "do nothing in the network \"ideal\", in which links are not shared; take \"flow\"");
   if (s.batch.empty()) fault("batch", "must list at least one request");
   double tokens = 0;
   double requests = 0;

@@ -22,7 +22,7 @@
 #include "sim/moe/placement.h"
 #include "sim/moe/schedule.h"
 #include "sim/moe/traffic.h"
-#include "sim/net/network.h"
+#include "sim/net/message_network.h"
 #include "topologies/builder.h"
 #include "traces/routing_trace.h"
 #include "traces/synthetic.h"
@@ -141,8 +141,7 @@ struct CommunicationConfig {
   PolicyChoice<ReductionAlgorithm> reduction{"direct"};
   TokenCopies token_copies = TokenCopies::per_gpu;
   int32_t sms = 20;  // DeepEP's normal kernels, README: 20 SMs or 24
-  // NCCL and DeepEP calls of no bytes in a CUDA graph take about 16 us on two H100s (measured), most of it this.
-  Duration launch{10'000'000};
+  SoftwareStack stack;
 };
 
 template <class Visitor>
@@ -153,8 +152,7 @@ void fields(Visitor& v, CommunicationConfig& s) {
              "a token with several experts on one GPU travels there once, or once an expert");
   v.optional("sms", s.sms, between(0, 1024),
              "SMs that a communication kernel holds; 0 where copy engines or NICs do all the work");
-  v.optional("launch", s.launch, between(Duration{}, 1_s),
-             "from the start of a communication kernel to its first byte");
+  fields(v, s.stack);
 }
 
 struct MemoryConfig {
@@ -165,6 +163,30 @@ template <class Visitor>
 void fields(Visitor& v, MemoryConfig& s) {
   v.optional("usable", s.usable, between(0.01, 1.0),
              "part of a GPU's memory that weights, KV cache and activations may fill");
+}
+
+// A link that fails, is slowed down, or comes back, at a time of the run.
+struct LinkChangeConfig {
+  Duration at;
+  std::string from;
+  std::string to;
+  std::optional<Rate> rate;
+  std::optional<Rate> background;
+  bool one_way = false;
+};
+
+template <class Visitor>
+void fields(Visitor& v, LinkChangeConfig& s) {
+  v.required("at", s.at, at_least(Duration{}), "since the start of the run");
+  v.required("from", s.from, "vertex at one end of the link, as in `moesim topology`: leaf0, node3/nic1");
+  v.required("to", s.to, "vertex at the other end");
+  v.optional(
+      "rate", s.rate, at_least(Rate{0}),
+      "what the link carries from then on, at most its own rate; 0 GB/s where it has failed, and what crosses it "
+      "takes another way. Its own rate where neither this nor the background is given");
+  v.optional("background", s.background, at_least(Rate{0}),
+             "other traffic from then on, which leaves that much less of the link's own rate");
+  v.optional("one_way", s.one_way, "only the direction from -> to; else both");
 }
 
 // As the file gives it, with defaults filled in.
@@ -184,6 +206,9 @@ struct Scenario {
   RooflineOptions cost;
   MemoryConfig memory;
   Fidelity network = Fidelity::flow;
+  Percentage rate_tolerance;
+  PolicyChoice<PathPolicy> paths{"hash"};
+  std::vector<LinkChangeConfig> link_changes;
   int32_t steps = 1;
   uint64_t seed = 1;
 };
@@ -207,6 +232,10 @@ void fields(Visitor& v, Scenario& s) {
   v.optional("cost", s.cost, "what kernels reach of the data sheet's rates");
   v.optional("memory", s.memory, "memory of a GPU");
   v.optional("network", s.network, "fidelity: `ideal` has no contention, `flow` shares links max-min fairly");
+  v.optional("rate_tolerance", s.rate_tolerance, between(Percentage{0}, Percentage{0.1}),
+             "how far the times of transfers may be off for the sake of speed, `flow` only; 0% is exact");
+  v.optional("paths", s.paths, "over which of several equal paths messages travel");
+  v.optional("link_changes", s.link_changes, "links that fail, slow down or come back during the run");
   v.optional("steps", s.steps, between(1, 1'000'000), "steps to run");
   v.optional("seed", s.seed, between(uint64_t{0}, uint64_t{9'007'199'254'740'992}), "of all random choices");
 }

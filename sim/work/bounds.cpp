@@ -16,19 +16,7 @@ struct Arc {
 size_t start_of(TaskId task) { return 2 * index(task); }
 size_t end_of(TaskId task) { return 2 * index(task) + 1; }
 
-Duration alone(const TaskFlow& flow, std::span<const Link> links) {
-  Duration length;
-  Rate narrowest{1e300};
-  for (const LinkId link : flow.path) {
-    length += links[index(link)].latency;
-    narrowest = std::min(narrowest, links[index(link)].capacity);
-  }
-  // Rounded down, since this is a lower bound and the network need round up only once.
-  const Duration sending = flow.path.empty() ? Duration{} : transfer_time(flow.bytes, narrowest);
-  return length + (sending > Duration{} ? sending - Duration{1} : sending);
-}
-
-std::vector<std::vector<Arc>> arcs_of(const TaskGraph& graph, std::span<const Link> links, size_t streams) {
+std::vector<std::vector<Arc>> arcs_of(const TaskGraph& graph, MessageNetwork& network, size_t streams) {
   std::vector<std::vector<Arc>> arcs(2 * graph.tasks.size());
   std::vector<int32_t> last_on_stream(streams, -1);
   for (size_t t = 0; t < graph.tasks.size(); ++t) {
@@ -41,7 +29,7 @@ std::vector<std::vector<Arc>> arcs_of(const TaskGraph& graph, std::span<const Li
   for (const TaskGraph::Dependency& edge : graph.dependencies)
     arcs[end_of(edge.before)].push_back({int32_t(start_of(edge.after)), Duration{}});
   for (const TaskFlow& flow : graph.flows) {
-    const Duration length = graph.tasks[index(flow.from)].length + alone(flow, links);
+    const Duration length = graph.tasks[index(flow.from)].length + network.time_alone(flow.message);
     arcs[start_of(flow.from)].push_back({int32_t(end_of(flow.from)), length});
     if (flow.to != flow.from) arcs[start_of(flow.from)].push_back({int32_t(end_of(flow.to)), length});
   }
@@ -76,10 +64,10 @@ Duration longest_path(const std::vector<std::vector<Arc>>& arcs) {
 
 }  // namespace
 
-WorkBounds work_bounds(const TaskGraph& graph, std::span<const Link> links, size_t streams,
+WorkBounds work_bounds(const TaskGraph& graph, MessageNetwork& network, std::span<const Bytes> carried, size_t streams,
                        std::span<const int32_t> pools) {
   WorkBounds bounds;
-  bounds.critical_path = longest_path(arcs_of(graph, links, streams));
+  bounds.critical_path = longest_path(arcs_of(graph, network, streams));
 
   bounds.streams.assign(streams, {});
   std::vector<double> unit_ps(pools.size(), 0);
@@ -89,9 +77,8 @@ WorkBounds work_bounds(const TaskGraph& graph, std::span<const Link> links, size
   }
   for (size_t p = 0; p < pools.size(); ++p) bounds.pools.push_back({int64_t(unit_ps[p] / pools[p])});
 
-  std::vector<Bytes> carried(links.size());
-  for (const TaskFlow& flow : graph.flows)
-    for (const LinkId link : flow.path) carried[index(link)] += flow.bytes;
+  const std::span<const Link> links = moesim::links(network.network());
+  CHECK(carried.size() == links.size());
   for (size_t l = 0; l < links.size(); ++l) bounds.links.push_back(transfer_time(carried[l], links[l].capacity));
   return bounds;
 }

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "sim/net/message_network.h"
 #include "sim/work/task_graph.h"
 
 namespace moesim {
@@ -17,8 +18,9 @@ struct WorkBounds {
   std::vector<Duration> links;    // bytes over capacity
 };
 
-// `pools` are the units of each pool. O(tasks + dependencies + flows x path length).
-WorkBounds work_bounds(const TaskGraph& graph, std::span<const Link> links, size_t streams,
+// `carried` is what each link had to carry of this graph; `pools` are the units of each pool. O(tasks + dependencies +
+// links + flows x path length).
+WorkBounds work_bounds(const TaskGraph& graph, MessageNetwork& network, std::span<const Bytes> carried, size_t streams,
                        std::span<const int32_t> pools);
 
 }  // namespace moesim

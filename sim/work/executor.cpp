@@ -22,11 +22,9 @@ std::vector<Item> group_by(size_t items, size_t keys, KeyOf key_of, std::vector<
 
 }  // namespace
 
-Executor::Executor(Simulator& sim, Fidelity fidelity, std::vector<Link> links, size_t streams,
-                   const std::vector<int32_t>& pools)
-    : sim_(sim),
-      network_(make_network({.fidelity = fidelity}, sim, std::move(links), {&Executor::flow_done, this})),
-      streams_(streams) {
+Executor::Executor(Simulator& sim, const MessageNetworkOptions& network, std::vector<Link> links, PathFinder& finder,
+                   size_t streams, const std::vector<int32_t>& pools)
+    : sim_(sim), network_(sim, std::move(links), network, finder, {&Executor::flow_done, this}), streams_(streams) {
   for (const int32_t units : pools) pools_.push_back({ProcessorPool(units)});
 }
 
@@ -64,10 +62,6 @@ GraphId Executor::submit(const TaskGraph& graph, GraphDone done) {
 void Executor::release(GraphId graph) {
   CHECK(finished(graph));
   graphs_[index(graph)].reset();
-}
-
-LinkUse Executor::link_use(LinkId link) const {
-  return std::visit([&](const auto& network) { return network.use(link); }, network_);
 }
 
 GraphId Executor::free_slot() {
@@ -130,9 +124,9 @@ void Executor::worked(uint64_t packed_task) {
   run.stages[task] = Stage::sending;
   for (int32_t f = run.flow_begin[task]; f < run.flow_begin[task + 1]; ++f) {
     const size_t flow_index = size_t(run.flows_out[size_t(f)]);
-    const TaskFlow& flow = run.graph->flows[flow_index];
-    bytes_sent_ += flow.bytes;
-    std::visit([&](auto& network) { network.start(flow.path, flow.bytes, pack(id, flow_index)); }, network_);
+    const Message& message = run.graph->flows[flow_index].message;
+    bytes_sent_ += message.bytes;
+    network_.send(message, pack(id, flow_index));
   }
   if (run.flows_left[task] == 0) finish(id, TaskId(task));
 }
@@ -144,7 +138,7 @@ void Executor::flow_done(void* executor, uint64_t packed_flow) {
 void Executor::flow_arrived(uint64_t packed_flow) {
   const GraphId id = graph_of(packed_flow);
   const TaskFlow& flow = running(id).graph->flows[item_of(packed_flow)];
-  bytes_delivered_ += flow.bytes;
+  bytes_delivered_ += flow.message.bytes;
   count_flow(id, flow.from);
   if (flow.to != flow.from) count_flow(id, flow.to);
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "sim/core/simulator.h"
-#include "sim/net/network.h"
+#include "sim/net/message_network.h"
 #include "sim/work/processor_pool.h"
 #include "sim/work/task_graph.h"
 
@@ -24,9 +24,9 @@ struct GraphDone {
 
 class Executor {
  public:
-  // pools[p] is the number of processors of pool p.
-  Executor(Simulator& sim, Fidelity fidelity, std::vector<Link> links, size_t streams,
-           const std::vector<int32_t>& pools);
+  // pools[p] is the number of processors of pool p. The finder must outlive the executor.
+  Executor(Simulator& sim, const MessageNetworkOptions& network, std::vector<Link> links, PathFinder& finder,
+           size_t streams, const std::vector<int32_t>& pools);
 
   // Counts finished tasks there, for a thread that watches.
   void count_tasks(std::atomic<int64_t>* tasks_done) { tasks_done_ = tasks_done; }
@@ -37,8 +37,9 @@ class Executor {
   const std::vector<TaskTimes>& times(GraphId graph) const { return running(graph).times; }
   void release(GraphId graph);  // forgets a finished graph; its id may be given again
 
-  LinkUse link_use(LinkId link) const;
-  void record(LinkRecorder* recorder) { moesim::record(network_, recorder); }
+  LinkUse link_use(LinkId link) const { return use(network_.network(), link); }
+  MessageNetwork& network() { return network_; }
+  const MessageNetwork& network() const { return network_; }
   Bytes bytes_sent() const { return bytes_sent_; }
   Bytes bytes_delivered() const { return bytes_delivered_; }
 
@@ -85,7 +86,7 @@ class Executor {
   };
 
   Simulator& sim_;
-  Network network_;
+  MessageNetwork network_;
   std::vector<std::deque<uint64_t>> streams_;
   std::vector<Pool> pools_;
   std::vector<std::unique_ptr<RunningGraph>> graphs_;

@@ -21,7 +21,7 @@ void add_dependency(TaskGraph& graph, TaskId before, TaskId after) {
 void add_flow(TaskGraph& graph, const TaskFlow& flow) {
   CHECK(index(flow.from) < graph.tasks.size());
   CHECK(index(flow.to) < graph.tasks.size());
-  CHECK(flow.bytes >= Bytes{});
+  CHECK(flow.message.bytes >= Bytes{});
   graph.flows.push_back(flow);
 }
 

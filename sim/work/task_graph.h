@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "sim/net/link.h"
+#include "sim/net/message.h"
 
 namespace moesim {
 
@@ -29,8 +29,7 @@ struct Task {
 struct TaskFlow {
   TaskId from{};
   TaskId to{};
-  Path path;
-  Bytes bytes;
+  Message message;
 };
 
 // Plain data; dependencies point from earlier to later tasks, so that a graph has no cycle.

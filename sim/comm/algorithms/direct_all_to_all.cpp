@@ -1,6 +1,7 @@
 // Direct all-to-all: every rank sends to every other at once, one message a pair.
 
 #include "sim/comm/collective.h"
+#include "sim/comm/plan_builder.h"
 #include "sim/core/check.h"
 
 namespace moesim {
@@ -9,12 +10,11 @@ namespace {
 CollectivePlan all_to_all_direct(const AllToAllInput& in, const NoOptions&, Rng&) {
   const size_t ranks = size_t(in.ranks);
   CHECK(in.bytes.size() == ranks * ranks);
-  CollectivePlan plan{{{}}};
+  PlanBuilder plan(1, 1, in.keep_content);
   for (size_t from = 0; from < ranks; ++from)
     for (size_t to = 0; to < ranks; ++to)
-      if (from != to && in.bytes[from * ranks + to] > Bytes{})
-        plan.rounds[0].push_back({int32_t(from), int32_t(to), in.bytes[from * ranks + to]});
-  return plan;
+      plan.add(0, int32_t(from), int32_t(to), {int32_t(from), int32_t(to), 0, in.bytes[from * ranks + to]});
+  return plan.take();
 }
 
 [[maybe_unused]] const bool registered = Registry<AllToAllAlgorithm>::instance().add(

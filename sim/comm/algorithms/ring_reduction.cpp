@@ -2,29 +2,28 @@
 // rank passes one shard to its successor. Bandwidth-optimal (Patarasuk and Yuan, JPDC 2009).
 
 #include "sim/comm/collective.h"
+#include "sim/comm/plan_builder.h"
 #include "sim/comm/reduction_shards.h"
 
 namespace moesim {
 namespace {
 
-// Round k of either half: rank r passes on shard r - k (reduce-scatter) or r + 1 - k (all-gather), modulo the ranks,
-// so that rank r ends the first half owning shard r + 1 and starts the second with it.
-void add_ring_rounds(CollectivePlan& plan, const ReductionInput& in, int32_t first_shard) {
-  for (int32_t round = 0; round + 1 < in.ranks; ++round) {
-    std::vector<Transfer>& transfers = plan.rounds.emplace_back();
+// Round k of either half: rank r passes on shard r - 1 - k (reduce-scatter) or r - k (all-gather), modulo the ranks, so
+// that rank r ends the first half owning shard r and starts the second with it.
+void add_ring_rounds(PlanBuilder& plan, int32_t first_phase, const ReductionInput& in, bool gather) {
+  for (int32_t round = 0; round + 1 < in.ranks; ++round)
     for (int32_t rank = 0; rank < in.ranks; ++rank) {
-      const int32_t shard = (rank + first_shard - round + in.ranks) % in.ranks;
-      transfers.push_back({rank, (rank + 1) % in.ranks, shard_bytes(in.bytes, in.ranks, shard)});
+      const int32_t shard = (rank - (gather ? 0 : 1) - round + in.ranks) % in.ranks;
+      plan.add(first_phase + round, rank, (rank + 1) % in.ranks, shard_piece(in.bytes, in.ranks, shard, !gather));
     }
-  }
 }
 
 CollectivePlan reduce_ring(const ReductionInput& in, const NoOptions&, Rng&) {
-  CollectivePlan plan;
-  if (in.reduction != Reduction::all_gather) add_ring_rounds(plan, in, 0);
-  if (in.reduction != Reduction::reduce_scatter) add_ring_rounds(plan, in, 1);
-  if (plan.rounds.empty()) plan.rounds.emplace_back();  // one rank: nothing travels
-  return plan;
+  const int32_t half = in.ranks - 1;
+  PlanBuilder plan(2 * half, 1, in.keep_content);
+  if (in.reduction != Reduction::all_gather) add_ring_rounds(plan, 0, in, false);
+  if (in.reduction != Reduction::reduce_scatter) add_ring_rounds(plan, half, in, true);
+  return plan.take();
 }
 
 [[maybe_unused]] const bool registered = Registry<ReductionAlgorithm>::instance().add(

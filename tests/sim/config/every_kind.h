@@ -75,6 +75,7 @@ struct EveryKind {
   Duration launch = {2'000'000};
   Bytes memory = {int64_t{80} << 30};
   FlopRate speed = {989e12};
+  Percentage tolerance = {0.01};
   Precision precision = Precision::fp8;
   Inner inner;
   PolicyChoice<SamplePolicy> policy{"greedy"};
@@ -101,6 +102,7 @@ void fields(Visitor& v, EveryKind& s) {
   v.optional("launch", s.launch, at_least(Duration{}), "a duration");
   v.optional("memory", s.memory, above(Bytes{0}), "a size");
   v.optional("speed", s.speed, above(FlopRate{0}), "operations a second");
+  v.optional("tolerance", s.tolerance, between(Percentage{0}, Percentage{1}), "how far off it may be");
   v.optional("precision", s.precision, "an enum");
   v.optional("inner", s.inner, "a struct");
   v.optional("policy", s.policy, "a policy");

@@ -56,6 +56,8 @@ TEST(UnitsText, ReadsRatesInBitsAndBytes) {
   EXPECT_EQ(parsed<Rate>("1 MiB/s").bytes_per_s, 1048576.0);
   EXPECT_EQ(parsed<FlopRate>("989 Tflop/s").flop_per_s, 989e12);
   EXPECT_EQ(parsed<FlopRate>("1979 Top/s").flop_per_s, 1979e12);
+  EXPECT_EQ(parsed<Percentage>("1%").fraction, 0.01);
+  EXPECT_EQ(parsed<Percentage>("12.5 %").fraction, 0.125);
 }
 
 TEST(UnitsText, SaysWhatIsNotAQuantityAndHowToWriteOne) {
@@ -64,6 +66,7 @@ TEST(UnitsText, SaysWhatIsNotAQuantityAndHowToWriteOne) {
   EXPECT_EQ(fault_of<Duration>("5"), "\"5\" has no unit; write it as \"1.5 us\" or \"20 ms\"");
   EXPECT_EQ(fault_of<Duration>("-5 us"), "\"-5 us\" is negative");
   EXPECT_EQ(fault_of<FlopRate>("fast"), "\"fast\" is not a rate of operations; write it as \"989 Tflop/s\"");
+  EXPECT_EQ(fault_of<Percentage>("0.01"), "\"0.01\" has no unit; write it as \"1%\" or \"0.5 %\"");
   EXPECT_EQ(fault_of<Bytes>("10 EB"), "\"10 EB\" is too large; the largest size is 8 EiB less one byte");
   EXPECT_EQ(fault_of<Duration>("107 h 3"), "\"107 h 3\" is not a duration; write it as \"1.5 us\" or \"20 ms\"");
   EXPECT_EQ(fault_of<Duration>("1e9 s"), "\"1e9 s\" is too large; the longest duration is 106 days");
@@ -88,6 +91,9 @@ TEST(UnitsText, PrintsAsAPersonWouldWrite) {
   EXPECT_EQ(quantity_text(Rate{3.35e12}), "3.35 TB/s");
   EXPECT_EQ(quantity_text(Rate{0.001}), "0.001 B/s");
   EXPECT_EQ(quantity_text(FlopRate{989e12}), "989 Tflop/s");
+  EXPECT_EQ(quantity_text(Percentage{0.01}), "1%");
+  EXPECT_EQ(quantity_text(Percentage{0.00125}), "0.125%");
+  EXPECT_EQ(quantity_text(Percentage{2}), "200%");
 }
 
 template <class T>
@@ -108,6 +114,7 @@ TEST(UnitsText, PrintsWhatReadsBackToTheSameValue) {
     if (!std::isnormal(real)) continue;
     expect_round_trip(Rate{real});
     expect_round_trip(FlopRate{real});
+    expect_round_trip(Percentage{real});
   }
 }
 
@@ -123,9 +130,10 @@ void expect_pattern_agrees(const std::string& text) {
 }
 
 TEST(UnitsText, PatternsOfTheSchemaAgreeWithTheParser) {
-  constexpr const char* kPieces[] = {"1",  "20", "0", ".",   "e",   "E",  "+",  "-",    " ",      "k",     "M",
-                                     "Gi", "K",  "T", "b/s", "bps", "B",  "s",  "flop", "flop/s", "bit/s", "op/s",
-                                     "us", "/s", "h", "min", "n",   "ns", "iB", "B/s",  "m",      "ms",    "FLOP/s"};
+  constexpr const char* kPieces[] = {"1",    "20",     "0",     ".",    "e",  "E",      "+",   "-",   " ",
+                                     "k",    "M",      "Gi",    "K",    "T",  "b/s",    "bps", "B",   "s",
+                                     "flop", "flop/s", "bit/s", "op/s", "us", "/s",     "h",   "min", "n",
+                                     "ns",   "iB",     "B/s",   "m",    "ms", "FLOP/s", "%"};
   for (uint64_t seed = 0; seed < 5000; ++seed) {
     SCOPED_TRACE(seed);
     Rng rng(seed);
@@ -135,6 +143,7 @@ TEST(UnitsText, PatternsOfTheSchemaAgreeWithTheParser) {
     expect_pattern_agrees<Bytes>(text);
     expect_pattern_agrees<Rate>(text);
     expect_pattern_agrees<FlopRate>(text);
+    expect_pattern_agrees<Percentage>(text);
   }
 }
 

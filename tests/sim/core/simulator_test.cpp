@@ -66,6 +66,26 @@ TEST(Simulator, TurnsAnEndlessSettleIntoAnError) {
   EXPECT_THROW(sim.run(), InternalError);
 }
 
+struct Halter {
+  void halt() { sim.halt(); }
+  Simulator& sim;
+};
+
+// What is pending when it halts stays pending, and the instant is finished first.
+TEST(Simulator, HaltsAfterTheInstantAndGoesOnWithTheNextRun) {
+  Simulator sim;
+  Recorder recorder(sim);
+  Halter halter{sim};
+  sim.at<&Halter::halt>(Time{1}, halter);
+  sim.at<&Recorder::event>(Time{1}, recorder, 1);
+  sim.at<&Recorder::event>(Time{5}, recorder, 2);
+  EXPECT_TRUE(sim.run());
+  EXPECT_EQ(recorder.log, "1@1 ");
+  EXPECT_EQ(sim.now(), Time{1});
+  EXPECT_TRUE(sim.run());
+  EXPECT_EQ(recorder.log, "1@1 2@5 ");
+}
+
 TEST(Simulator, StopsBetweenInstantsWhenAsked) {
   Simulator sim;
   Recorder recorder(sim);

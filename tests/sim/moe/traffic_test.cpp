@@ -21,6 +21,7 @@ Case random_case(Rng& rng) {
   Case c;
   c.layout.ep = int32_t(rng.between(1, 6));
   c.layout.gpus = c.layout.ep * int32_t(rng.between(1, 3));
+  c.layout.gpus_per_node = int32_t(rng.between(1, c.layout.gpus));
   c.routing.layers = 1;
   c.routing.experts = int32_t(rng.between(1, 20));
   c.routing.top_k = int32_t(rng.between(1, std::min(c.routing.experts, 4)));
@@ -84,6 +85,39 @@ TEST(LayerTraffic, SendsAtMostOneCopyToAGpu) {
   }
 }
 
+// A copy for a server counts each token that has an expert there once; with one copy an expert nothing is in common.
+TEST(LayerTraffic, SendsOneCopyOfEachTokenToAServer) {
+  for (uint64_t seed = 0; seed < 300; ++seed) {
+    SCOPED_TRACE(seed);
+    Rng rng(seed);
+    Case c = random_case(rng);
+    for (auto& hosts : c.placement.hosts[0]) hosts.resize(1);  // so that a token's GPUs follow from its experts
+    const LayerTraffic one = whole(c, TokenCopies::per_gpu);
+    const LayerTraffic each = whole(c, TokenCopies::per_expert);
+    const int32_t nodes = c.layout.nodes();
+    for (int32_t from = 0; from < c.layout.gpus; ++from) {
+      std::vector<int64_t> tokens(size_t(nodes), 0);
+      std::vector<int64_t> copies(size_t(nodes), 0);
+      for (int64_t token = c.routing.first_token[size_t(from)]; token < c.routing.first_token[size_t(from) + 1];
+           ++token) {
+        std::set<int32_t> reached;
+        for (const uint16_t expert : c.routing.choices(0, token)) {
+          if (expert == kNoExpert) continue;
+          const int32_t host = int32_t(c.placement.hosts[0][expert][0]);
+          const GpuId gpu = c.layout.gpu_of_expert_rank(c.layout.expert_group(GpuId{from}), host);
+          reached.insert(int32_t(gpu) / c.layout.gpus_per_node);
+          ++copies[size_t(int32_t(gpu) / c.layout.gpus_per_node)];
+        }
+        for (const int32_t node : reached) ++tokens[size_t(node)];
+      }
+      for (int32_t node = 0; node < nodes; ++node) {
+        EXPECT_EQ(one.node_copies[size_t(from * nodes + node)], tokens[size_t(node)]);
+        EXPECT_EQ(each.node_copies[size_t(from * nodes + node)], copies[size_t(node)]);
+      }
+    }
+  }
+}
+
 TEST(LayerTraffic, PartsAddUpToTheWhole) {
   for (uint64_t seed = 0; seed < 100; ++seed) {
     SCOPED_TRACE(seed);
@@ -92,12 +126,15 @@ TEST(LayerTraffic, PartsAddUpToTheWhole) {
     const LayerTraffic all = whole(c, TokenCopies::per_gpu);
     const int32_t parts = int32_t(rng.between(1, 7));
     std::vector<int64_t> copies(all.copies.size(), 0);
+    std::vector<int64_t> node_copies(all.node_copies.size(), 0);
     for (int32_t part = 0; part < parts; ++part) {
       const LayerTraffic traffic =
           layer_traffic(c.routing, c.placement, c.layout, TokenCopies::per_gpu, 0, part, parts);
       for (size_t pair = 0; pair < copies.size(); ++pair) copies[pair] += traffic.copies[pair];
+      for (size_t pair = 0; pair < node_copies.size(); ++pair) node_copies[pair] += traffic.node_copies[pair];
     }
     EXPECT_EQ(copies, all.copies);
+    EXPECT_EQ(node_copies, all.node_copies);
   }
 }
 
@@ -110,6 +147,7 @@ TEST(LayerTraffic, CountsAHandMadeCase) {
   c.placement.hosts = {{{GpuId{0}}, {GpuId{0}}, {GpuId{1}}, {GpuId{1}}}};
   const LayerTraffic traffic = whole(c, TokenCopies::per_gpu);
   EXPECT_EQ(traffic.copies, (std::vector<int64_t>{1, 1, 0, 0}));
+  EXPECT_EQ(traffic.node_copies, (std::vector<int64_t>{1, 0}));  // both GPUs are on one server
   EXPECT_EQ(traffic.rows, (std::vector<std::vector<int64_t>>{{0, 1}, {1, 1}}));
 }
 

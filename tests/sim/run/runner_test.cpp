@@ -98,6 +98,36 @@ TEST(RunScenario, DeliversOneCopyAGpuAtMost) {
     EXPECT_DOUBLE_EQ(layer.copies_per_token, 8.0);
 }
 
+// The invariants are CHECKed in each run. Two servers of four GPUs; experts over all of them.
+TEST(RunScenario, RunsWithEveryCollective) {
+  for (const auto& entry : Registry<AllToAllAlgorithm>::instance().entries()) {
+    SCOPED_TRACE(entry.name);
+    const Results results = run("tiny-mixed.json", {"/communication/all_to_all=" + entry.name, "/parallelism/ep=8"});
+    EXPECT_TRUE(results.complete);
+    EXPECT_GT(results.bytes_sent, 0);
+  }
+  for (const auto& entry : Registry<ReductionAlgorithm>::instance().entries()) {
+    SCOPED_TRACE(entry.name);
+    EXPECT_TRUE(run("tiny-mixed.json", {"/communication/reduction=" + entry.name}).complete);
+  }
+}
+
+// What leaves the servers: the same for all that send each token to each GPU, fewer bytes with one copy a server.
+TEST(RunScenario, CrossesTheFabricOnceAServerWhereCopiesAreLimitedToIt) {
+  const auto fabric_bytes = [](const std::string& algorithm) {
+    int64_t bytes = 0;
+    for (const LinkResult& link :
+         run("tiny-mixed.json", {"/communication/all_to_all=" + algorithm, "/parallelism/ep=8"}).links)
+      if (link.kind == "nic") bytes += link.bytes;
+    return bytes;
+  };
+  const int64_t direct = fabric_bytes("direct");
+  EXPECT_EQ(fabric_bytes("pairwise"), direct);
+  EXPECT_EQ(fabric_bytes("hierarchical"), direct);
+  EXPECT_EQ(fabric_bytes("low_latency"), direct);
+  EXPECT_LT(fabric_bytes("node_limited"), direct);
+}
+
 TEST(RunScenario, StopsCleanlyAndSaysThatItIsIncomplete) {
   const std::atomic<bool> stop = true;
   const Results results = run_scenario(load_scenario(golden("tiny-trace.json"), {}, traces), {.stop = &stop});

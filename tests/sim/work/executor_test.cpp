@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 #include "sim/core/check.h"
 #include "sim/core/random.h"
@@ -11,13 +12,25 @@
 namespace moesim {
 namespace {
 
-const std::vector<LinkId> kLink0 = {LinkId{0}};
-const std::vector<LinkId> kLink1 = {LinkId{1}};
+// Endpoints are the GPUs; link 0 leads from the first to the second, link 1 back.
+class TwoLinks final : public PathFinder {
+ public:
+  Path by_hash(EndpointId from, EndpointId, uint64_t) override { return paths_[index(from)]; }
+  std::span<const Path> choices(EndpointId from, EndpointId) override { return {&paths_[index(from)], 1}; }
+  std::optional<Path> detour(Path, uint64_t, const std::vector<bool>&) override { return {}; }
+
+ private:
+  std::array<LinkId, 2> links_ = {LinkId{0}, LinkId{1}};
+  std::array<Path, 2> paths_ = {Path(links_).first(1), Path(links_).last(1)};
+};
+
+Message from_first(Bytes bytes) { return {EndpointId{0}, EndpointId{1}, bytes, 0}; }
+Message from_second(Bytes bytes) { return {EndpointId{1}, EndpointId{0}, bytes, 0}; }
 
 // Two GPUs of 100 units, each with one stream for compute (0, 1) and one for sending (2, 3); a link each way.
 struct Machine {
   explicit Machine(Fidelity fidelity = Fidelity::flow)
-      : links{{10_GBps, 1_us}, {10_GBps, 1_us}}, executor(sim, fidelity, links, 4, {100, 100}) {}
+      : links{{10_GBps, 1_us}, {10_GBps, 1_us}}, executor(sim, {{fidelity}}, links, paths, 4, {100, 100}) {}
 
   std::vector<TaskTimes> run(const TaskGraph& graph) {
     const GraphId id = executor.submit(graph);
@@ -28,7 +41,14 @@ struct Machine {
 
   Simulator sim;
   std::vector<Link> links;
+  TwoLinks paths;
   Executor executor;
+
+  WorkBounds bounds(const TaskGraph& graph) {
+    std::vector<Bytes> carried;
+    for (size_t link = 0; link < links.size(); ++link) carried.push_back(executor.link_use(LinkId(link)).carried);
+    return work_bounds(graph, executor.network(), carried, 4, std::vector<int32_t>{100, 100});
+  }
 };
 
 Task compute(int32_t gpu, Duration length) { return {StreamId{gpu}, PoolId{gpu}, 100, length, 0}; }
@@ -52,7 +72,7 @@ TEST(Executor, ATaskEndsWhenItsBytesHaveArrived) {
   TaskGraph graph;
   const TaskId sender = add_task(graph, copy(0, 2_us));
   const TaskId receiver = add_task(graph, copy(1));
-  add_flow(graph, {sender, receiver, kLink0, 100'000_B});
+  add_flow(graph, {sender, receiver, from_first(100'000_B)});
   Machine machine;
   const auto times = machine.run(graph);
   EXPECT_EQ(times[index(sender)].end, Time{} + 13_us);
@@ -69,7 +89,7 @@ TEST(Executor, BytesMayArriveBeforeTheirReceiverStarts) {
   const TaskId busy = add_task(graph, compute(1, 50_us));
   const TaskId receiver = add_task(graph, {StreamId{3}, kNoPool, 0, 1_us, 0});
   add_dependency(graph, busy, receiver);
-  add_flow(graph, {sender, receiver, kLink0, 100'000_B});
+  add_flow(graph, {sender, receiver, from_first(100'000_B)});
   const auto times = Machine().run(graph);
   EXPECT_EQ(times[index(sender)].end, Time{} + 11_us);
   EXPECT_EQ(times[index(receiver)].end, Time{} + 51_us);
@@ -114,8 +134,8 @@ void add_random_exchanges(TaskGraph& graph, Rng& rng) {
   for (int exchange = 0; exchange < 5; ++exchange) {
     const TaskId a = add_task(graph, copy(0));
     const TaskId b = add_task(graph, copy(1));
-    add_flow(graph, {a, b, kLink0, Bytes{rng.between(0, 1'000'000)}});
-    add_flow(graph, {b, a, kLink1, Bytes{rng.between(0, 1'000'000)}});
+    add_flow(graph, {a, b, from_first(Bytes{rng.between(0, 1'000'000)})});
+    add_flow(graph, {b, a, from_second(Bytes{rng.between(0, 1'000'000)})});
   }
 }
 
@@ -135,8 +155,7 @@ TEST(Executor, NeverBeatsTheBoundsAndRunsEverythingOnce) {
     }
     for (const auto& edge : graph.dependencies)
       EXPECT_GE(times[index(edge.after)].start, times[index(edge.before)].end);
-    const std::vector<int32_t> pools = {100, 100};
-    const WorkBounds bounds = work_bounds(graph, machine.links, 4, pools);
+    const WorkBounds bounds = machine.bounds(graph);
     EXPECT_GE(makespan - Time{}, bounds.critical_path);
     for (const auto& each : {bounds.streams, bounds.pools, bounds.links})
       for (const Duration bound : each) EXPECT_GE(makespan - Time{} + Duration{1}, bound);
@@ -154,7 +173,7 @@ TEST(Executor, TakesItsCriticalPathWhenNothingIsShared) {
     Machine machine(Fidelity::ideal);
     Time makespan;
     for (const TaskTimes& times : machine.run(graph)) makespan = std::max(makespan, times.end);
-    const Duration path = work_bounds(graph, machine.links, 4, std::vector<int32_t>{100, 100}).critical_path;
+    const Duration path = machine.bounds(graph).critical_path;
     EXPECT_GE(makespan - Time{}, path);
     EXPECT_LE((makespan - Time{}).ps, path.ps + 10);  // at most one picosecond a flow of the chain
   }

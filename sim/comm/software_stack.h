@@ -1,0 +1,33 @@
+// What the software of a collective costs beside its bytes: constants of a library on a machine, for a calibration to
+// set. docs/collectives.md says how they enter the times.
+#pragma once
+
+#include "sim/config/fields.h"
+#include "sim/core/units.h"
+
+namespace moesim {
+
+struct SoftwareStack {
+  // NCCL and DeepEP calls of no bytes in a CUDA graph take about 16 us on two H100s (measured), most of it this.
+  Duration launch{10'000'000};
+  // NCCL 2.8, src/graph/tuning.cc: a hop of a ring over NVLink with protocol Simple takes 3.4 us. About 1 us of it is
+  // the links' own latency, which flows have already.
+  Duration round{2'400'000};
+  // What a message costs its sender and its receiver. Not measured yet: the launch above covers a few messages.
+  Duration send;
+  Duration receive;
+};
+
+template <class Visitor>
+void fields(Visitor& v, SoftwareStack& s) {
+  v.optional("launch", s.launch, between(Duration{}, 1_s),
+             "from the start of a communication kernel to its first byte");
+  v.optional("round", s.round, between(Duration{}, 1_s),
+             "before the first byte of each later round of a collective, for the ranks that take part in it");
+  v.optional("send", s.send, between(Duration{}, 1_s),
+             "of each message of a round, at its sender, one after another before the first byte");
+  v.optional("receive", s.receive, between(Duration{}, 1_s),
+             "of each message of a round, at its receiver, one after another once all have come");
+}
+
+}  // namespace moesim

@@ -1,0 +1,78 @@
+// What decides when the packets of a flow are sent: the kind of policy, and what each of them consists of.
+//
+// A transport is a struct of plain state and static functions over it, which PacketEngineOf (engine.h) calls for each
+// packet without any indirection:
+//
+//   struct Window {
+//     using Options = WindowOptions;                        // with fields()
+//     struct State { .. };                                  // of one flow: plain and copyable
+//     static constexpr bool kHasCredits = false;            // whether receivers pace credits (below)
+//     static bool trims(const Options&);                    // whether ports cut packets without room to their header
+//     static State begin(const FlowFacts&, const Options&);
+//     static Time may_send(State&, int64_t bytes, Time now, const Options&);   // now, a later time to ask again,
+//     kNever static void sent(State&, int64_t bytes, Time now, const Options&); static void lost(State&, int64_t bytes,
+//     bool is_trimmed, Time now, const Options&);  // the sender learns of it
+//     // without credits: what the receiver answers to a packet, and what the sender makes of the answer
+//     static Answer received(State&, bool is_marked, Time now, const Options&);
+//     static void answered(State&, int64_t bytes, bool is_congested, Time now, const Options&);
+//     // with credits: packets that the flow may send unasked, and the arrival of one credit, good for one packet
+//     static uint32_t unasked(const FlowFacts&, const Options&);
+//     static void credited(State&);
+//     // what an arrival earns its flow of the `left` credits that it still needs
+//     static uint32_t earned(State&, Arrival, bool is_marked, uint32_t left, const Options&);
+//   };
+//
+// A receiver pays credits at the rate of its last link, to one flow after another, and none faster than the flow could
+// use them on its path if it were empty. The registry is only for choosing: what it makes is the engine, once a
+// network.
+#pragma once
+
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "sim/config/registry.h"
+#include "sim/core/simulator.h"
+#include "sim/net/link.h"
+#include "sim/net/packet/packet.h"
+
+namespace moesim {
+
+// What a transport knows of a flow when it begins.
+struct FlowFacts {
+  uint32_t packets = 0;
+  Bytes mtu;
+  Rate rate;            // of the narrowest link of its widest path
+  Duration round_trip;  // of a full packet over empty links and of its answer, on the longest path
+
+  // What can be on the way at full rate: the bandwidth-delay product.
+  double bytes_in_flight() const { return rate.bytes_per_s * round_trip.seconds(); }
+};
+
+// A packet comes whole or trimmed, on the receiver's own link or before it.
+enum class Arrival : uint8_t { whole, trimmed_at_last_link, trimmed_before };
+
+struct Answer {
+  bool is_sent = true;  // else the sender hears nothing
+  bool is_congested = false;
+};
+
+inline constexpr Time kNotNow{std::numeric_limits<int64_t>::max()};  // not before something is heard
+
+class PacketEngine;
+struct PacketOptions;
+
+struct PacketEngineInput {
+  Simulator& sim;
+  std::vector<Link> links;
+  FlowDone done;
+  const PacketOptions& options;
+};
+
+struct TransportPolicy {
+  using Input = PacketEngineInput;
+  using Decision = std::unique_ptr<PacketEngine>;
+  static constexpr const char* kind = "transport";
+};
+
+}  // namespace moesim
