@@ -135,7 +135,8 @@ po::options_description net_job_options() {
       "oversubscription", po::value<std::string>(),
       "bandwidth of a leaf's hosts over that of its spines, 2 or 2:1; 1 unless said")(
       "flows", po::value<std::string>(), "flows of a stream; 100000 unless said")(
-      "fidelity", po::value<std::string>()->default_value("flow"), "flow (max-min fair) or ideal (no contention)")(
+      "fidelity", po::value<std::string>()->default_value("flow"),
+      "flow (max-min fair), packet or ideal (no contention)")(
       "rate-tolerance", po::value<std::string>(), "how far completion times may be off, such as 1%; exact unless said");
   return options;
 }

@@ -46,6 +46,11 @@ std::span<const Link> links(const Network& network) {
   return std::visit([](const auto& n) { return n.links(); }, network);
 }
 
+std::optional<LinkQueueing> queueing(const Network& network, LinkId link) {
+  if (const auto* packets = std::get_if<PacketNetwork>(&network)) return packets->queueing(link);
+  return std::nullopt;
+}
+
 uint64_t solves(const Network& network) {
   return std::visit(
       [](const auto& n) -> uint64_t {

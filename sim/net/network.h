@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -51,6 +52,9 @@ void reroute(Network& network, LinkId link, const FlowNetwork::Detour& detour);
 
 LinkUse use(const Network& network, LinkId link);
 std::span<const Link> links(const Network& network);
+
+// What the queue of a link has done so far; none where the network has no queues.
+std::optional<LinkQueueing> queueing(const Network& network, LinkId link);
 
 // How often rates were solved for; 0 for a network without rates.
 uint64_t solves(const Network& network);

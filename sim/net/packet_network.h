@@ -29,6 +29,7 @@ class PacketNetwork {
   }  // of all links; the longest queue is the longest of any
   uint64_t packet_hops() const { return engine_->packet_hops(); }
 
+  void record(LinkRecorder* recorder) { engine_->record(recorder); }
   size_t live() const { return engine_->live(); }
   std::span<const Link> links() const { return engine_->links(); }
 

@@ -41,6 +41,9 @@ void Accounts::add_step(const StepGraph& step, const Executor& executor, GraphId
   tokens_ += tokens;
   bytes_sent_ = executor.bytes_sent();
   for (size_t link = 0; link < link_use_.size(); ++link) link_use_[link] = executor.link_use(LinkId(link));
+  queueing_.clear();
+  for (size_t link = 0; link < link_use_.size(); ++link)
+    if (const auto queue = queueing(executor.network().network(), LinkId(link))) queueing_.push_back(*queue);
   steps_.push_back({int32_t(steps_.size()), (end - begin).seconds()});
   total_ += end - begin;
   flows_ += int64_t(step.graph.flows.size());
@@ -208,9 +211,16 @@ std::vector<LinkResult> Accounts::link_results() const {
   const Topology& topology = cluster_.topology;
   for (const LinkId link : busiest_links(topology.links, link_use_)) {
     const LinkUse& use = link_use_[index(link)];
-    results.push_back(
-        {link_name(topology, link), name_of(topology.places[index(link)].kind), use.carried.count, use.busy.seconds(),
-         utilisation(double(use.carried.count), topology.links[index(link)].capacity, total_), flows_mean(use)});
+    LinkResult& result = results.emplace_back();
+    result.link = link_name(topology, link);
+    result.kind = name_of(topology.places[index(link)].kind);
+    result.bytes = use.carried.count;
+    result.busy_s = use.busy.seconds();
+    result.utilisation = utilisation(double(use.carried.count), topology.links[index(link)].capacity, total_);
+    result.flows_mean = flows_mean(use);
+    if (queueing_.empty()) continue;
+    const LinkQueueing& queue = queueing_[index(link)];
+    result.queue = QueueResult{queue.queue_max.count, queue.mean_wait().seconds(), queue.drops, queue.marks};
   }
   return results;
 }

@@ -55,10 +55,11 @@ class Accounts {
   std::vector<int64_t> expert_rows_;  // [gpu]
   std::vector<LayerSums> layers_;     // [layer of the model]
   Duration critical_path_;
-  std::vector<Duration> compute_;  // [gpu]
-  std::vector<Duration> links_;    // [link]
-  Bytes bytes_sent_;               // as of the last finished step, like link_use_
-  std::vector<LinkUse> link_use_;  // [link]
+  std::vector<Duration> compute_;       // [gpu]
+  std::vector<Duration> links_;         // [link]
+  Bytes bytes_sent_;                    // as of the last finished step, like link_use_
+  std::vector<LinkUse> link_use_;       // [link]
+  std::vector<LinkQueueing> queueing_;  // [link], empty where the network has no queues
 };
 
 }  // namespace moesim

@@ -45,10 +45,17 @@ std::string gpus_csv(const Results& results) {
 }
 
 std::string links_csv(const Results& results) {
-  std::string csv = "link,kind,bytes,busy_s,utilisation,flows_mean\n";
-  for (const LinkResult& link : results.links)
-    fmt::format_to(std::back_inserter(csv), "{},{},{},{},{},{}\n", csv_text(link.link), link.kind, link.bytes,
+  std::string csv =
+      "link,kind,bytes,busy_s,utilisation,flows_mean,queue_bytes_max,queue_wait_mean_s,queue_drops,queue_marks\n";
+  for (const LinkResult& link : results.links) {
+    fmt::format_to(std::back_inserter(csv), "{},{},{},{},{},{},", csv_text(link.link), link.kind, link.bytes,
                    link.busy_s, link.utilisation, link.flows_mean);
+    if (link.queue)
+      fmt::format_to(std::back_inserter(csv), "{},{},{},{}\n", link.queue->bytes_max, link.queue->wait_mean_s,
+                     link.queue->drops, link.queue->marks);
+    else
+      csv += ",,,\n";
+  }
   return csv;
 }
 

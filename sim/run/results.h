@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -96,6 +97,23 @@ void fields(Visitor& v, GpuResult& s) {
   v.required("memory", s.memory, "what lies in its memory");
 }
 
+// The queue at the head of a link, in all steps.
+struct QueueResult {
+  int64_t bytes_max = 0;
+  double wait_mean_s = 0;
+  int64_t drops = 0;
+  int64_t marks = 0;
+};
+
+template <class Visitor>
+void fields(Visitor& v, QueueResult& s) {
+  const auto count = at_least(int64_t{0});
+  v.required("bytes_max", s.bytes_max, count, "the longest that it was, with the packet being sent, B");
+  v.required("wait_mean_s", s.wait_mean_s, at_least(0.0), "time of a packet behind others, mean, s");
+  v.required("drops", s.drops, count, "packets lost here");
+  v.required("marks", s.marks, count, "packets that got an ECN mark here");
+}
+
 struct LinkResult {
   std::string link;
   std::string kind;
@@ -103,6 +121,7 @@ struct LinkResult {
   double busy_s = 0;
   double utilisation = 0;
   double flows_mean = 0;
+  std::optional<QueueResult> queue;
 };
 
 template <class Visitor>
@@ -113,7 +132,9 @@ void fields(Visitor& v, LinkResult& s) {
   v.required("busy_s", s.busy_s, at_least(0.0), "time with a flow on it in all steps, s");
   v.required("utilisation", s.utilisation, between(0.0, 1.0 + 1e-6),
              "bytes over what it could have carried in the whole run");
-  v.required("flows_mean", s.flows_mean, at_least(0.0), "flows that share it, mean over the time it is busy");
+  v.required("flows_mean", s.flows_mean, at_least(0.0),
+             "flows that share it, mean over the time it is busy; 0 where packets are simulated");
+  v.optional("queue", s.queue, "its queue, where packets are simulated");
 }
 
 // Lower bounds of the mean step. On an ideal network the links bound nothing.

@@ -12,17 +12,19 @@
 
 namespace moesim {
 
-// Bytes that GPUs sent to each other. Beyond kPairGpusMax GPUs a cell stands for all GPUs of servers, so that the
-// matrix stays small.
+// Bytes that GPUs sent to each other; what others sent or got is left out. Beyond kPairGpusMax GPUs a cell stands for
+// all GPUs of servers, so that the matrix stays small.
 struct GpuPairs {
   int32_t gpus_a_cell = 1;
-  int32_t cells = 0;           // on a side
-  std::vector<int64_t> bytes;  // [from * cells + to]
+  int32_t cells = 0;                      // on a side
+  std::vector<int64_t> bytes;             // [from * cells + to]
+  std::vector<int32_t> cell_of_endpoint;  // -1 where it is no GPU
 };
 
 inline constexpr int32_t kPairGpusMax = 2048;
 
-GpuPairs gpu_pairs(int32_t gpus, int32_t gpus_per_node);
+int32_t gpus_a_cell(int32_t gpus, int32_t gpus_per_node);
+GpuPairs gpu_pairs(const Topology& topology, int32_t gpus_per_node);
 void add_step(GpuPairs& pairs, const TaskGraph& graph);
 
 struct RunRecord {

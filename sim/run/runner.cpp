@@ -112,8 +112,8 @@ void expect_tasks(Progress& progress, const TaskGraph& step, int64_t steps_left)
 
 void begin_record(RunRecord& record, Executor& executor, const Cluster& cluster) {
   record.over_time.emplace(cluster.topology.links.size());
-  record.pairs = gpu_pairs(cluster.layout.gpus, cluster.layout.gpus_per_node);
-  executor.record(&*record.over_time);
+  record.pairs = gpu_pairs(cluster.topology, cluster.layout.gpus_per_node);
+  executor.network().record(&*record.over_time);
 }
 
 void record_step(RunRecord& record, const TaskGraph& graph, const std::vector<TaskTimes>& times, int32_t step,

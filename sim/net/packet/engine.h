@@ -6,6 +6,7 @@
 #pragma once
 
 #include "sim/net/flow_table.h"
+#include "sim/net/link_recorder.h"
 #include "sim/net/packet/flow_book.h"
 #include "sim/net/packet/options.h"
 #include "sim/net/packet/port.h"
@@ -23,6 +24,9 @@ class PacketEngine {
   // Over `path`, or in turn over `paths` if there are any.
   virtual void start(Path path, std::span<const Path> paths, Bytes bytes, uint64_t tag) = 0;
   virtual void set_capacity(LinkId link, Rate capacity) = 0;
+
+  // Told of every sending over a link, also of packets that are lost further on.
+  void record(LinkRecorder* recorder) { recorder_ = recorder; }
 
   size_t live() const { return live_; }
   std::span<const Link> links() const { return links_; }
@@ -84,6 +88,7 @@ class PacketEngine {
   LossNotes notes_;
   std::vector<uint32_t> parked_;
   std::vector<Packet> flushed_;  // scratch
+  LinkRecorder* recorder_ = nullptr;
   size_t failed_links_ = 0;
   size_t live_ = 0;
   uint64_t started_ = 0;
@@ -289,7 +294,9 @@ void PacketEngineOf<T>::resend(uint32_t slot, const LossNote& lost, bool is_trim
 template <class T>
 void PacketEngineOf<T>::push(LinkId link, const Packet& packet) {
   Port& port = ports_[index(link)];
+  const Time begins = std::max(sim_.now(), port.free_at());
   port.push(packet, sim_.now(), rules_);
+  if (recorder_ != nullptr) recorder_->add(link, Bytes{packet.bytes}, begins, port.free_at());
   if (port.arrival_posted == Port::kNever) post_arrival(link);
 }
 

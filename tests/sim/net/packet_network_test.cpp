@@ -9,6 +9,11 @@
 namespace moesim {
 namespace {
 
+const std::vector<LinkId> kLinks01 = {LinkId{0}, LinkId{1}};
+const std::vector<LinkId> kLinks02 = {LinkId{0}, LinkId{2}};
+const std::vector<LinkId> kLinks12 = {LinkId{1}, LinkId{2}};
+const std::vector<LinkId> kLinks012 = {LinkId{0}, LinkId{1}, LinkId{2}};
+
 // Every sender over a link of its own into one of 1 GB/s; no latency. Packets of 1000 B.
 FlowProblem incast(int senders, Rate uplink, Bytes bytes) {
   FlowProblem problem{{{1_GBps, {}}}, {}};
@@ -97,7 +102,7 @@ TEST(PacketNetwork, FlowsOfOneHostTakeTurns) {
   for (const std::string& name : Registry<TransportPolicy>::instance().names()) {
     SCOPED_TRACE(name);
     const FlowProblem problem{{{1_GBps, 1_us}, {1_GBps, 1_us}, {1_GBps, 1_us}},
-                              {{{LinkId{0}, LinkId{1}}, 409'600_B, {}}, {{LinkId{0}, LinkId{2}}, 409'600_B, {}}}};
+                              {{kLinks01, 409'600_B, {}}, {kLinks02, 409'600_B, {}}}};
     const PacketRun run(problem, with_transport(name));
     EXPECT_LE(run.finish[1] - run.finish[0], 2 * 4'096_ns);
     EXPECT_EQ(run.makespan(), Time{} + 2_us + 819'200_ns + 4'096_ns);
@@ -111,7 +116,7 @@ TEST(PacketNetwork, AFlowThatBeginsWhereOthersPassGetsItsTurn) {
     SCOPED_TRACE(name);
     const FlowProblem problem{
         {{10_GBps, 1_us}, {10_GBps, 1_us}, {10_GBps, 1_us}},
-        {{{LinkId{0}, LinkId{1}, LinkId{2}}, 4'000'000_B, {}}, {{LinkId{1}, LinkId{2}}, 4'000'000_B, {}}}};
+        {{kLinks012, 4'000'000_B, {}}, {kLinks12, 4'000'000_B, {}}}};
     const PacketRun run(problem, with_transport(name));
     EXPECT_LE(run.finish[1].seconds(), 900e-6);  // alone it takes 400 us, at half the rate 800 us
     EXPECT_LE(run.makespan().seconds(), 1300e-6);
@@ -121,7 +126,7 @@ TEST(PacketNetwork, AFlowThatBeginsWhereOthersPassGetsItsTurn) {
 TEST(PacketNetwork, IsChosenByOneWord) {
   Simulator sim;
   const std::vector<LinkId> path{LinkId{0}};
-  Network network = make_network(Fidelity::packet, sim, {{1_GBps, 1_us}}, {});
+  Network network = make_network({Fidelity::packet}, sim, {{1_GBps, 1_us}}, {});
   start(network, path, 1000_B, 0);
   EXPECT_EQ(live(network), 1u);
   sim.run();

@@ -81,12 +81,26 @@ TEST(RunRecord, AccountsForEveryByte) {
   }
 }
 
+// Packets are recorded one by one, and their links have queues.
+TEST(RunRecord, KnowsPacketsToo) {
+  const Recorded run = recorded({"/network=packet"});
+  for (size_t link = 0; link < run.record.use.size(); ++link) {
+    const std::vector<double>& bytes = run.record.over_time->bytes(LinkId(link));
+    const double carried = double(run.record.use[link].carried.count);
+    EXPECT_GE(std::accumulate(bytes.begin(), bytes.end(), 0.0), carried * (1 - 1e-9));
+  }
+  for (const LinkResult& link : run.results.links) {
+    ASSERT_TRUE(link.queue.has_value()) << link.link;
+    EXPECT_GT(link.queue->bytes_max, 0);
+  }
+  EXPECT_FALSE(recorded().results.links[0].queue.has_value());
+}
+
 // 5,000 GPUs are 625 servers of 8; of 100,000 GPUs a cell has 8 servers, as 12,500, 6,250 and 3,125 cells are too many.
 TEST(GpuPairs, StaySmall) {
-  EXPECT_EQ(gpu_pairs(2048, 8).cells, 2048);
-  EXPECT_EQ(gpu_pairs(5000, 8).cells, 625);
-  EXPECT_EQ(gpu_pairs(5000, 8).gpus_a_cell, 8);
-  EXPECT_EQ(gpu_pairs(100'000, 8).cells, 1563);  // 64 GPUs each
+  EXPECT_EQ(gpus_a_cell(2048, 8), 1);
+  EXPECT_EQ(gpus_a_cell(5000, 8), 8);
+  EXPECT_EQ(gpus_a_cell(100'000, 8), 64);
 }
 
 // A link of 1 GB/s carried 1000 B in 4 us: 25 %. Two flows, one of 2 us and one of 3 us, in 4 us with a flow on it.
