@@ -11,7 +11,7 @@ namespace {
 // many only so often that certificates take a small part of the time.
 constexpr size_t kAlwaysCertifiedFlows = 16;
 constexpr uint64_t kSolvesPerCertificate = 64;
-constexpr uint64_t kFlowsPerSolve = 16;
+constexpr uint64_t kFlowsPerSolve = 4;
 
 }  // namespace
 

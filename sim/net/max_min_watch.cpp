@@ -9,7 +9,7 @@
 namespace moesim {
 namespace {
 
-constexpr int kPublishedAboveShift = 5;  // 3 %
+constexpr int kPublishedAboveShift = 4;  // 6 %
 constexpr int kPublishAgainShift = 3;    // when the level has fallen 12 % below what was published
 
 constexpr size_t kWatchedFlowsMin = 32;
