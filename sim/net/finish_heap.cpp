@@ -24,6 +24,10 @@ void FinishHeap::heapify(std::vector<uint32_t>& places) {
   for (size_t place = hung_.size() / 2; place-- > 0;) sift_down(place, places);
 }
 
+void FinishHeap::trim() {
+  if (hung_.capacity() > 2 * hung_.size() + 64) hung_.shrink_to_fit();
+}
+
 void FinishHeap::rebase(double bytes) {
   for (Hung& entry : hung_) entry.finish -= bytes;
 }

@@ -29,6 +29,7 @@ class FinishHeap {
   void append(Hung entry) { hung_.push_back(entry); }
   void heapify(std::vector<uint32_t>& places);
   void reserve(size_t flows) { hung_.reserve(flows); }
+  void trim();  // gives memory back of which most is not needed any more
   void clear() { hung_.clear(); }
   std::span<const Hung> entries() const { return hung_; }
 

@@ -13,7 +13,7 @@ namespace {
 // many only so often that certificates take a small part of the time.
 constexpr size_t kAlwaysCertifiedFlows = 16;
 constexpr uint64_t kSolvesPerCertificate = 64;
-constexpr uint64_t kFlowsPerSolve = 16;
+constexpr uint64_t kFlowsPerSolve = 4;
 
 // Flows may join the last so many times at which others enter; a collective has few different latencies.
 constexpr size_t kEnteringOpen = 8;

@@ -30,7 +30,7 @@ constexpr double kUnitsMax = 0x1p58;
 // A solve starts from the ground when more flows have come or gone than this, and as many as half of those there are.
 constexpr size_t kFewChanges = 8;
 
-// So often it is looked for links that have become worth watching or are so no more.
+// So often all links are looked at for what nothing else would notice.
 constexpr uint64_t kSolvesPerReview = 256;
 
 constexpr double kCertificateTolerance = 1e-9;
@@ -285,7 +285,7 @@ void MaxMin::solve(Time now) {
     abandoned_solves_ += uint64_t(from_ground_);
   }
   if (from_ground_) solve_from_ground(now);
-  if (++solves_ % kSolvesPerReview == 0) review_watches();
+  if (++solves_ % kSolvesPerReview == 0) review_links();
   retime();
 }
 

@@ -154,7 +154,7 @@ class MaxMin {
   void publish(int32_t link);
   bool watch(int32_t link);
   void watch_instead(int32_t link);
-  void review_watches();
+  void review_links();
   void neighbour_again(int32_t link);
 
   // Of links.

@@ -26,6 +26,7 @@ void MaxMin::solve_from_ground(Time now) {
 
 // Takes all flows off their links and adds them to those that are to be hung.
 void MaxMin::clear_links(Time now) {
+  fresh_.reserve(live_);
   while (!queue_.empty()) marked_.push_back(queue_.pop(queue_.lowest_bucket()));
   marked_.insert(marked_.end(), used_.begin(), used_.end());
   for (const int32_t link : marked_) {

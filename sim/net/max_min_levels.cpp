@@ -14,8 +14,9 @@ constexpr int64_t kMarkAlways = std::numeric_limits<int64_t>::min();  // flows h
 // were passed on, so that nothing adds up.
 constexpr int kToleranceShift = 40;
 
-// What would be worked off before a solve starts from the ground, in steps that take about as long as looking at a hop.
-constexpr size_t kStepsPerHop = 8;
+// A solve starts from the ground when it has taken more steps than this: additions, or flows looked at in a row. From
+// the ground a hop takes about as long as 50 of them, so that no solve takes more than about twice as long as that.
+constexpr size_t kStepsPerHop = 32;
 constexpr size_t kStepsMin = 4096;
 
 // A rate counts as above a level if it is so by more than the tolerance and by what rounding to whole units can do.
@@ -130,21 +131,24 @@ bool MaxMin::take_over(int32_t link, int64_t level, Time now) {
   const int64_t capacity = clocks_[size_t(link)].capacity;
   auto hung = int64_t(clocks_[size_t(link)].hung.size());
   int64_t fastest = gather_faster(link, just_above(level));
-  std::sort(faster_.begin(), faster_.end(), [](const Candidate& a, const Candidate& b) {
-    return a.rate != b.rate ? a.rate > b.rate : a.flow < b.flow;
-  });
+  // A heap: mostly few of them are taken.
+  const auto slower = [](const Candidate& a, const Candidate& b) {
+    return a.rate != b.rate ? a.rate < b.rate : a.flow > b.flow;
+  };
+  std::make_heap(faster_.begin(), faster_.end(), slower);
+  auto rest_end = faster_.end();  // behind it are those that are taken
   int64_t others = load.others;
-  size_t taken = 0;
-  while (taken < faster_.size() && (hung == 0 || faster_[taken].rate > just_above(level))) {
-    others -= faster_[taken++].rate;
+  while (rest_end != faster_.begin() && (hung == 0 || faster_.front().rate > just_above(level))) {
+    others -= faster_.front().rate;
     level = std::max((capacity - others) / ++hung, int64_t(capacity > 0));
+    std::pop_heap(faster_.begin(), rest_end--, slower);
   }
-  if (taken < faster_.size()) fastest = faster_[taken].rate;
-  faster_.resize(taken);
-  if (taken > 0 && level != loads_[size_t(link)].level) set_level(link, level, now);
+  if (rest_end != faster_.begin()) fastest = faster_.front().rate;
+  faster_.erase(faster_.begin(), rest_end);
+  if (!faster_.empty() && level != load.level) set_level(link, level, now);
   for (const Candidate& candidate : faster_) move(candidate.flow, link, now);
   load.fastest = fastest;
-  return taken > 0;
+  return !faster_.empty();
 }
 
 // Hangs a flow on another link of its path. What is left of it is the same on both clocks.

@@ -9,7 +9,7 @@
 namespace moesim {
 namespace {
 
-constexpr int kPublishedAboveShift = 5;  // 3 %
+constexpr int kPublishedAboveShift = 4;  // 6 %
 constexpr int kPublishAgainShift = 3;    // when the level has fallen 12 % below what was published
 
 constexpr size_t kWatchedFlowsMin = 32;
@@ -57,9 +57,13 @@ void MaxMin::watch_instead(int32_t link) {
   for (const Crossing& flow : crossing_[size_t(link)]) neighbours_.remove(flow.bottleneck, link);
 }
 
-// Loads change without anybody looking at a link that is not full: so look now and then.
-void MaxMin::review_watches() {
-  for (const int32_t link : used_) watch_instead(link);
+// Loads change without anybody looking at a link that is not full, and flows leave memory behind where they hung.
+void MaxMin::review_links() {
+  for (const int32_t link : used_) {
+    watch_instead(link);
+    clocks_[size_t(link)].hung.trim();
+    neighbours_.trim(link);
+  }
 }
 
 void MaxMin::neighbour_again(int32_t link) {

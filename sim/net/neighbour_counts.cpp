@@ -84,6 +84,14 @@ void NeighbourCounts::unindex(Row& row, size_t slot) {
   row.slots[free] = 0;
 }
 
+void NeighbourCounts::trim(int32_t link) {
+  Row& row = rows_[size_t(link)];
+  if (row.neighbours.capacity() <= 2 * row.neighbours.size() + 64) return;
+  row.neighbours.shrink_to_fit();
+  std::vector<uint32_t>().swap(row.slots);
+  if (row.neighbours.size() > kScanned) index_all(row);
+}
+
 void NeighbourCounts::clear(int32_t link) {
   rows_[size_t(link)].neighbours.clear();
   rows_[size_t(link)].slots.clear();

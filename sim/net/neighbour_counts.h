@@ -23,6 +23,7 @@ class NeighbourCounts {
   void add(int32_t link, int32_t neighbour);
   void remove(int32_t link, int32_t neighbour);
   void clear(int32_t link);
+  void trim(int32_t link);  // gives memory back of which most is not needed any more
 
  private:
   struct Row {

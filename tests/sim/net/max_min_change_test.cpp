@@ -5,6 +5,7 @@
 #include "sim/core/check.h"
 #include "sim/net/max_min.h"
 #include "tests/support/max_min_reference.h"
+#include "tests/support/net_workload.h"
 #include "tests/support/random_network.h"
 
 namespace moesim {
@@ -158,6 +159,26 @@ TEST(MaxMinChanges, ASolveIsSeldomAbandonedOtherwise) {
     expect_fair_in_a_storm(storm);
     EXPECT_EQ(storm.rates.abandoned_solves(), 0u);
   });
+}
+
+// The hard case: an all-to-all of unequal sizes over a non-blocking fabric, where nearly every completion changes much;
+// links are watched and noticed again, and rows of neighbours are long.
+TEST(MaxMinChanges, AnAllToAllOfUnequalSizesHasItsCertificateThroughout) {
+  const FlowProblem problem = with_random_sizes(a2a_workload(LeafSpine(64, 1)));
+  MaxMin rates(problem.links);
+  for (size_t flow = 0; flow < problem.flows.size(); ++flow)
+    rates.add(FlowId(flow), problem.flows[flow].path, problem.flows[flow].bytes);
+  rates.solve(Time{});
+  std::vector<FlowId> finished;
+  for (int solves = 0; rates.live() > 0; ++solves) {
+    const Time now = rates.next_finish();
+    ASSERT_LT(now, MaxMin::kNever);
+    finished.clear();
+    rates.take_finished(now, finished);
+    rates.solve(now);
+    if (solves % 8 == 0) rates.check_certificate();
+  }
+  EXPECT_EQ(rates.abandoned_solves(), 0u);
 }
 
 const std::vector<LinkId> kFirst = {LinkId{0}};
