@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "sim/core/check.h"
 
@@ -16,16 +17,16 @@ constexpr double kGracePs = 1e-3;
 
 // Windows, in tolerances of the age that the youngest flow has at the first completion: the shortest, the longest, and
 // the steps between them.
-constexpr double kWindowLeast = 0.75;
-constexpr double kWindowMost = 16;
+constexpr double kWindowLeast = 1;
+constexpr double kWindowMost = 8;
 constexpr double kWindowGrowth = 1.5;
 
 // A window may make no more than this part of the flows late by more than so many tolerances.
-constexpr double kLatePart = 0.001;
-constexpr double kLateTolerances = 0.75;
+constexpr double kLatePart = 0.0005;
+constexpr double kLateTolerances = 1;
 
 // Shares may differ by this many tolerances and count as one.
-constexpr double kSlackTolerances = 0.25;
+constexpr double kSlackTolerances = 0.3;
 
 // Shares are rounded down to a float and this much further, so that a room is never overdrawn by rounding.
 constexpr double kShareRounding = 1 - 0x1p-22;
@@ -50,6 +51,7 @@ BatchedMaxMin::BatchedMaxMin(std::span<const Link> links, double tolerance)
       nowhere_(uint32_t(links.size())),
       crossing_(links.size() + 1),
       shares_(links.size() + 1),
+      rooms_(links.size() + 1),
       limits_(links.size() + 1) {
   CHECK(tolerance > 0);
   CHECK(tolerance < 1);
@@ -120,10 +122,11 @@ void BatchedMaxMin::begin_links() {
   for (uint32_t link = 0; link < nowhere_; ++link) {
     if (crossing_[link] == 0) continue;
     active_.push_back(link);
-    shares_[link] = {capacity_[link], 0, 0, crossing_[link], 0, 0};
+    rooms_[link] = {capacity_[link], crossing_[link]};
     limits_[link].limited = 0;
   }
-  shares_[nowhere_] = {0, kNoShare, 0, 0, 0, 0};
+  shares_[nowhere_] = {kNoShare, 0, 0, 0};
+  rooms_[nowhere_] = {};
 }
 
 void BatchedMaxMin::run_rounds() {
@@ -142,14 +145,15 @@ void BatchedMaxMin::run_rounds() {
   if (from_ground) round_ends_ = {places};
   round_ends_next_.clear();
   frozen_ = 0;
+  waiting_count_ = begin;
   for (size_t end : round_ends_) {
     if (begin == places) break;
-    if (waiting_.states.size() > places - begin) end = places;  // the guide has become wrong: all the rest at once
+    if (waiting_count_ > places - begin) end = places;  // the guide has become wrong: all the rest at once
     run(begin, advance(begin, end));
     begin = end;
   }
   CHECK(begin == places);
-  while (!waiting_.states.empty()) {
+  while (waiting_count_ > 0) {
     const size_t frozen_before = frozen_;
     run(0, 0);
     CHECK(frozen_ > frozen_before);  // so it ends
@@ -158,6 +162,8 @@ void BatchedMaxMin::run_rounds() {
   flows_.states.resize(frozen_);
   flows_.paths.resize(frozen_ * hops_);
   std::swap(round_ends_, round_ends_next_);
+  waiting_.states.clear();
+  waiting_.paths.clear();
   if (!from_ground) return;
   rounds_from_ground_ = round_ends_.size();
   waiting_ = {};  // nearly all waited in the first round; gives the memory back
@@ -180,41 +186,27 @@ size_t BatchedMaxMin::advance(size_t begin, size_t end) {
 // One round: over the flows that wait, and those of [begin, end). Frozen flows go to the front; the others wait.
 template <size_t kHops>
 void BatchedMaxMin::run_round(size_t begin, size_t end) {
-  const size_t hops = kHops > 0 ? kHops : hops_;
-  CHECK(begin == end || frozen_ + waiting_.states.size() <= begin);  // so that frozen flows overwrite nothing
+  CHECK(begin == end || frozen_ + waiting_count_ <= begin);  // so that frozen flows overwrite nothing
   share_out();
-  look_at<kHops>(waiting_, 0, waiting_.states.size());
+  look_at<kHops>(waiting_, 0, waiting_count_);
   look_at<kHops>(flows_, begin, end);
+  find_final();
+  if (waiting_.states.size() < waiting_count_ + end - begin) {
+    waiting_.states.resize(waiting_count_ + end - begin);
+    waiting_.paths.resize(waiting_.states.size() * hops_);
+  }
   const size_t frozen_before = frozen_;
-  const bool any_final = find_final();
-  if (any_final) {
-    size_t keep = 0;
-    for (size_t i = 0; i < waiting_.states.size(); ++i) {
-      const uint32_t* path = &waiting_.paths[i * hops];
-      if (freeze<kHops>(path, waiting_.states[i])) continue;
-      waiting_.states[keep] = waiting_.states[i];
-      std::copy_n(path, hops, &waiting_.paths[keep * hops]);
-      ++keep;
-    }
-    waiting_.states.resize(keep);
-    waiting_.paths.resize(keep * hops);
-  }
-  for (size_t i = begin; i < end; ++i) {
-    const uint32_t* path = &flows_.paths[i * hops];
-    if (any_final && freeze<kHops>(path, flows_.states[i])) continue;
-    waiting_.states.push_back(flows_.states[i]);
-    waiting_.paths.insert(waiting_.paths.end(), path, path + hops);
-  }
+  const size_t waiting_before = std::exchange(waiting_count_, 0);
+  freeze<kHops>(waiting_, 0, waiting_before);
+  freeze<kHops>(flows_, begin, end);
   if (frozen_ > frozen_before) round_ends_next_.push_back(frozen_);
 }
 
 void BatchedMaxMin::share_out() {
   for (const uint32_t link : active_) {
-    Share& share = shares_[link];
-    share.share = share.open > 0 ? float(std::max(0.0, share.room) / share.open * kShareRounding) : kNoShare;
-    share.least = kNoShare;
-    share.seen = 0;
-    share.final = 0;
+    const Room& room = rooms_[link];
+    const float share = room.open > 0 ? float(std::max(0.0, room.room) / room.open * kShareRounding) : kNoShare;
+    shares_[link] = {share, kNoShare, 0, 0};
   }
 }
 
@@ -234,49 +226,70 @@ void BatchedMaxMin::look_at(const Flows& flows, size_t begin, size_t end) {
   }
 }
 
-bool BatchedMaxMin::find_final() {
-  bool any = false;
+void BatchedMaxMin::find_final() {
   const auto most = float(1 + kSlackTolerances * tolerance_);
   for (const uint32_t link : active_) {
     Share& share = shares_[link];
-    share.final = share.open > 0 && share.seen == share.open && share.share <= most * share.least;
+    const Room& room = rooms_[link];
+    share.final = room.open > 0 && share.seen == room.open && share.share <= most * share.least;
     if (share.final != 0) {
-      any = true;
-      limits_[link].rates = float(share.room);
-      limits_[link].limited = share.open;
+      limits_[link].rates = float(room.room);
+      limits_[link].limited = room.open;
     }
   }
-  return any;
 }
 
-// Freezes the flow if it crosses a final link, and says so.
+// Freezes those of the flows that cross a final link, and puts the others behind those that wait. What the loop works on is held in locals: a write to a flow could else be a write to any of it.
 template <size_t kHops>
-bool BatchedMaxMin::freeze(const uint32_t* path, const State& state) {
+void BatchedMaxMin::freeze(const Flows& flows, size_t begin, size_t end) {
   const size_t hops = kHops > 0 ? kHops : hops_;
-  Share* shares = shares_.data();
-  uint32_t final = 0;
-  float rate = kNoShare;
-  for (size_t hop = 0; hop < hops; ++hop) {
-    final |= shares[path[hop]].final;
-    rate = std::min(rate, shares[path[hop]].share);
-  }
-  if (final == 0) return false;
-  for (size_t hop = 0; hop < hops; ++hop) {
-    shares[path[hop]].room -= double(rate);
-    --shares[path[hop]].open;
-  }
-  flows_.states[frozen_] = {state.left, rate, state.flow};
-  std::copy_n(path, hops, &flows_.paths[frozen_ * hops]);
-  if (state.left <= horizon_ * double(rate)) {
-    const double after = std::max(double((now_ - at_).ps), state.left / double(rate));
-    if (after < first_) {
-      first_ = after;
-      horizon_ = window_end(window_most_);
+  const Share* const shares = shares_.data();
+  Room* const rooms = rooms_.data();
+  const uint32_t* path = flows.paths.data() + begin * hops;
+  const State* state = flows.states.data() + begin;
+  const State* const state_end = flows.states.data() + end;
+  uint32_t* keep_path = waiting_.paths.data() + waiting_count_ * hops;
+  State* keep = waiting_.states.data() + waiting_count_;
+  uint32_t* frozen_path = flows_.paths.data() + frozen_ * hops;
+  State* frozen = flows_.states.data() + frozen_;
+  double horizon = horizon_;
+  for (; state != state_end; ++state, path += hops) {
+    uint32_t final = 0;
+    float rate = kNoShare;
+    for (size_t hop = 0; hop < hops; ++hop) {
+      final |= shares[path[hop]].final;
+      rate = std::min(rate, shares[path[hop]].share);
     }
-    if (after <= horizon_) due_.push_back({after, uint32_t(frozen_)});
+    const State now = *state;
+    if (final == 0) {
+      *keep++ = now;
+      std::copy_n(path, hops, keep_path);
+      keep_path += hops;
+      continue;
+    }
+    for (size_t hop = 0; hop < hops; ++hop) {
+      rooms[path[hop]].room -= double(rate);
+      --rooms[path[hop]].open;
+    }
+    if (now.left <= horizon * double(rate))
+      horizon = note_due(now.left / double(rate), uint32_t(frozen - flows_.states.data()));
+    *frozen++ = {now.left, rate, now.flow};
+    std::copy_n(path, hops, frozen_path);
+    frozen_path += hops;
   }
-  ++frozen_;
-  return true;
+  frozen_ = size_t(frozen - flows_.states.data());
+  waiting_count_ = size_t(keep - waiting_.states.data());
+}
+
+// Collects a completion, and returns how far a window may reach at most, for what is known so far.
+double BatchedMaxMin::note_due(double after, uint32_t place) {
+  after = std::max(double((now_ - at_).ps), after);
+  if (after < first_) {
+    first_ = after;
+    horizon_ = window_end(window_most_);
+  }
+  if (after <= horizon_) due_.push_back({after, place});
+  return horizon_;
 }
 
 // The end of a window that takes this part of the youngest flow's age.
