@@ -239,7 +239,8 @@ void BatchedMaxMin::find_final() {
   }
 }
 
-// Freezes those of the flows that cross a final link, and puts the others behind those that wait. What the loop works on is held in locals: a write to a flow could else be a write to any of it.
+// Freezes those of the flows that cross a final link, and puts the others behind those that wait. What the loop works
+// on is held in locals: a write to a flow could else be a write to any of it.
 template <size_t kHops>
 void BatchedMaxMin::freeze(const Flows& flows, size_t begin, size_t end) {
   const size_t hops = kHops > 0 ? kHops : hops_;
@@ -408,8 +409,8 @@ uint32_t BatchedMaxMin::place_of(FlowId flow) const {
     places_valid_ = true;
   }
   const uint32_t place = index(flow) < places_.size() ? places_[index(flow)] : uint32_t(flows_.states.size());
-  const bool there = place < flows_.states.size() && flows_.states[place].rate >= 0 &&
-                     FlowId(flows_.states[place].flow) == flow;
+  const bool there =
+      place < flows_.states.size() && flows_.states[place].rate >= 0 && FlowId(flows_.states[place].flow) == flow;
   return there ? place : uint32_t(flows_.states.size());
 }
 

@@ -71,8 +71,8 @@ class BatchedMaxMin {
 
  private:
   struct State {
-    double left;   // bytes, at the time at_
-    float rate;    // bytes a picosecond
+    double left;  // bytes, at the time at_
+    float rate;   // bytes a picosecond
     uint32_t flow;
   };
   // Flows in an order; the path of each is hops_ link numbers, padded with nowhere_.
@@ -127,38 +127,38 @@ class BatchedMaxMin {
   double tolerance_;
   double window_least_;  // parts of the youngest flow's age at the first completion
   double window_most_;   // not much more than the last window, so that few completions are collected in vain
-  uint32_t nowhere_;   // one past the last link: pads short paths
-  size_t hops_ = 2;    // of the longest path
+  uint32_t nowhere_;     // one past the last link: pads short paths
+  size_t hops_ = 2;      // of the longest path
   size_t live_ = 0;
   uint64_t solves_ = 0;
 
-  std::vector<double> capacity_;  // bytes a picosecond
+  std::vector<double> capacity_;    // bytes a picosecond
   std::vector<uint32_t> crossing_;  // live flows of each link
   std::vector<Share> shares_;
   std::vector<Room> rooms_;
   std::vector<Limit> limits_;
   std::vector<uint32_t> active_;  // links that flows cross
 
-  Flows flows_;     // in the order in which they were frozen
-  Flows waiting_;   // added since the last solve; during a solve, looked at and not frozen yet,
-  size_t waiting_count_ = 0;  // which so many are, behind which lies room for more
+  Flows flows_;                     // in the order in which they were frozen
+  Flows waiting_;                   // added since the last solve; during a solve, looked at and not frozen yet,
+  size_t waiting_count_ = 0;        // which so many are, behind which lies room for more
   std::vector<size_t> round_ends_;  // in flows_, of the rounds of the last solve
   std::vector<size_t> round_ends_next_;
   size_t rounds_from_ground_ = 0;  // of the last solve without a guide
   size_t frozen_ = 0;              // flows that the solve has frozen so far: they lie in front
 
-  Time at_;        // since when the present rates hold
-  Time now_;       // of the last solve
-  Time youngest_;  // when the last flow came
-  double since_ = 0;  // picoseconds for which the last rates held
+  Time at_;               // since when the present rates hold
+  Time now_;              // of the last solve
+  Time youngest_;         // when the last flow came
+  double since_ = 0;      // picoseconds for which the last rates held
   bool changed_ = false;  // by something else than completions
 
   std::vector<Due> due_;  // the completions of the window, by time
   size_t due_next_ = 0;
-  double first_ = 0;    // of the flows frozen so far: the first completion,
-  double horizon_ = 0;  // and how far a window from there reaches
-  double age_ = 0;      // of the youngest flow, at at_
-  double released_ = 0;           // sum of the rates of the flows done in the window
+  double first_ = 0;            // of the flows frozen so far: the first completion,
+  double horizon_ = 0;          // and how far a window from there reaches
+  double age_ = 0;              // of the youngest flow, at at_
+  double released_ = 0;         // sum of the rates of the flows done in the window
   double released_moment_ = 0;  // and of their products with the time since at_
 
   mutable std::vector<uint32_t> places_;  // of flows in flows_; made when first asked for after a solve

@@ -66,11 +66,11 @@ class FlowNetwork {
   FlowDone done_;
   FlowTable flows_;
   FlowRates rates_;
-  std::vector<Entering> entering_;        // places are reused
-  std::vector<size_t> entering_free_;     // places that are not in use
-  std::vector<size_t> entering_last_;     // the places begun last, which flows may still join
-  std::vector<FlowId> finished_;  // of one instant
-  Time posted_ = kNever;          // the event that counts; events posted for other times do nothing when they fire
+  std::vector<Entering> entering_;     // places are reused
+  std::vector<size_t> entering_free_;  // places that are not in use
+  std::vector<size_t> entering_last_;  // the places begun last, which flows may still join
+  std::vector<FlowId> finished_;       // of one instant
+  Time posted_ = kNever;               // the event that counts; events posted for other times do nothing when they fire
   bool settling_ = false;
   bool may_stall_ = false;  // for a link has had no capacity
   uint64_t certified_ = 0;  // solves when a certificate was last checked

@@ -130,7 +130,8 @@ Rate FlowRates::rate(FlowId flow) const {
   if (!batched_) return exact_.rate(flow);
   if (batching_) return batched_->rate(flow);
   const FlowId slot = index(flow) < slot_of_.size() ? slot_of_[index(flow)] : FlowId{};
-  const bool there = index(slot) < slots_.size() && slots_[index(slot)].flow == flow && !slots_[index(slot)].path.empty();
+  const bool there =
+      index(slot) < slots_.size() && slots_[index(slot)].flow == flow && !slots_[index(slot)].path.empty();
   return there ? exact_.rate(slot) : Rate{};
 }
 

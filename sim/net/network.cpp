@@ -2,8 +2,7 @@
 
 namespace moesim {
 
-Network make_network(Fidelity fidelity, Simulator& sim, std::vector<Link> links, FlowDone done,
-                     FlowOptions options) {
+Network make_network(Fidelity fidelity, Simulator& sim, std::vector<Link> links, FlowDone done, FlowOptions options) {
   if (fidelity == Fidelity::ideal) return Network(std::in_place_type<IdealNetwork>, sim, std::move(links), done);
   return Network(std::in_place_type<FlowNetwork>, sim, std::move(links), done, options);
 }

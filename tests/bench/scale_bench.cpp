@@ -1,10 +1,10 @@
 // How the flow network's time grows with hosts and with flows, exactly and within a tolerance; and the largest run, an
 // all-to-all of 16,384 GPUs.
 //
-//   moesim_bench_scale hosts WORK HOSTS OVERSUBSCRIPTION TOLERANCE   one run of the work set; WORK is a2a, zipf, rnd, rndz or stream
-//   moesim_bench_scale gpus NODES TOLERANCE                          the two-level all-to-all on nodes of 8 GPUs
-//   moesim_bench_scale errors WORK HOSTS OVERSUBSCRIPTION TOLERANCE  its errors against the exact answer, which is solved too
-//   moesim_bench_scale gpu-errors NODES TOLERANCE                    likewise
+//   moesim_bench_scale hosts WORK HOSTS OVERSUBSCRIPTION TOLERANCE   one run of the work set; WORK is a2a, zipf, rnd,
+//   rndz or stream moesim_bench_scale gpus NODES TOLERANCE                          the two-level all-to-all on nodes
+//   of 8 GPUs moesim_bench_scale errors WORK HOSTS OVERSUBSCRIPTION TOLERANCE  its errors against the exact answer,
+//   which is solved too moesim_bench_scale gpu-errors NODES TOLERANCE                    likewise
 #include <fmt/core.h>
 #include <sys/resource.h>
 
@@ -46,9 +46,10 @@ int run_hosts(const std::string& name, int hosts, int oversubscription, double t
   const double begin = cpu_s();
   const TolerantTimes times = solve_within(problem, tolerance);
   const double taken = cpu_s() - begin;
-  fmt::print("{} {} {}:1 tolerance {}: flows {} cpu_s {:.3f} peak_mb {:.0f} solves {} makespan_ms {:.6f} p99_us {:.3f}\n",
-             name, hosts, oversubscription, tolerance, problem.flows.size(), taken, peak_mb(), times.solves,
-             times.makespan.seconds() * 1e3, completion_s(problem, times.finish, 0.99) * 1e6);
+  fmt::print(
+      "{} {} {}:1 tolerance {}: flows {} cpu_s {:.3f} peak_mb {:.0f} solves {} makespan_ms {:.6f} p99_us {:.3f}\n",
+      name, hosts, oversubscription, tolerance, problem.flows.size(), taken, peak_mb(), times.solves,
+      times.makespan.seconds() * 1e3, completion_s(problem, times.finish, 0.99) * 1e6);
   if (!errors) return 0;
   const FlowErrors found = flow_errors(problem, solve_within(problem, 0).finish, times.finish);
   fmt::print("  errors: makespan {:.2e} p99 {:.2e} of 99 % of flows {:.2e} largest {:.2e}\n", found.makespan, found.p99,

@@ -1,6 +1,6 @@
-// A cluster from numbers, and the two-dimensional all-to-all over it: servers of GPUs joined by NVSwitch, one NIC a GPU,
-// and a leaf-spine fabric whose leaves each serve NICs of one rail. Flows are made when they start and stored nowhere,
-// so that tens of millions of them fit.
+// A cluster from numbers, and the two-dimensional all-to-all over it: servers of GPUs joined by NVSwitch, one NIC a
+// GPU, and a leaf-spine fabric whose leaves each serve NICs of one rail. Flows are made when they start and stored
+// nowhere, so that tens of millions of them fit.
 #pragma once
 
 #include <algorithm>

@@ -79,8 +79,8 @@ inline double completion_s(const FlowProblem& problem, const std::vector<Time>& 
 // By how much completion times differ from exact ones, relative to these.
 struct FlowErrors {
   double makespan = 0;
-  double p99 = 0;        // of the completion time that 99 % of the flows stay below
-  double of_99 = 0;      // that 99 % of the flows stay below
+  double p99 = 0;    // of the completion time that 99 % of the flows stay below
+  double of_99 = 0;  // that 99 % of the flows stay below
   double largest = 0;
 };
 
