@@ -70,6 +70,8 @@ class BatchedMaxMin {
   void take_all_out(Time now, Take take);
 
  private:
+  static constexpr float kGone = -1;  // the rate of a flow that is done; its place is reused by the next solve
+
   struct State {
     double left;  // bytes, at the time at_
     float rate;   // bytes a picosecond
