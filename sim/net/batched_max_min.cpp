@@ -16,30 +16,13 @@ constexpr double kGracePs = 1e-3;
 
 // Windows, in tolerances of the age that the youngest flow has at the first completion: the shortest, the longest, and
 // the steps between them.
-constexpr double kWindowLeast = 0.75;
-constexpr double kWindowMost = 16;
+constexpr double kWindowLeast = 1;
+constexpr double kWindowMost = 8;
 constexpr double kWindowGrowth = 1.5;
 
 // A window may make no more than this part of the flows late by more than so many tolerances.
-constexpr double kLatePart = 0.001;
-constexpr double kLateTolerances = 0.75;
-
-// Shares may differ by this many tolerances and count as one.
-constexpr double kSlackTolerances = 0.25;
-
-// Shares are rounded down to a float and this much further, so that a room is never overdrawn by rounding.
-constexpr double kShareRounding = 1 - 0x1p-22;
-
-// The rate of a flow that is done. Its place is reused by the next solve.
-constexpr float kGone = -1;
-
-constexpr float kNoShare = std::numeric_limits<float>::infinity();
-
-// Solves without the guide of the last: when so many flows are new, or when there are so many more rounds than it takes
-// without a guide.
-constexpr size_t kNewPart = 8;
-constexpr size_t kRoundsPart = 2;
-constexpr size_t kRoundsMore = 8;
+constexpr double kLatePart = 0.0005;
+constexpr double kLateTolerances = 1;
 
 }  // namespace
 
@@ -50,6 +33,7 @@ BatchedMaxMin::BatchedMaxMin(std::span<const Link> links, double tolerance)
       nowhere_(uint32_t(links.size())),
       crossing_(links.size() + 1),
       shares_(links.size() + 1),
+      rooms_(links.size() + 1),
       limits_(links.size() + 1) {
   CHECK(tolerance > 0);
   CHECK(tolerance < 1);
@@ -115,168 +99,15 @@ void BatchedMaxMin::solve(Time now) {
   plan_finishes();
 }
 
-void BatchedMaxMin::begin_links() {
-  active_.clear();
-  for (uint32_t link = 0; link < nowhere_; ++link) {
-    if (crossing_[link] == 0) continue;
-    active_.push_back(link);
-    shares_[link] = {capacity_[link], 0, 0, crossing_[link], 0, 0};
-    limits_[link].limited = 0;
+// Collects a completion, and returns how far a window may reach at most, for what is known so far.
+double BatchedMaxMin::note_due(double after, uint32_t place) {
+  after = std::max(double((now_ - at_).ps), after);
+  if (after < first_) {
+    first_ = after;
+    horizon_ = window_end(window_most_);
   }
-  shares_[nowhere_] = {0, kNoShare, 0, 0, 0, 0};
-}
-
-void BatchedMaxMin::run_rounds() {
-  const auto run = [this](size_t begin, size_t end) {
-    if (hops_ <= 4) return hops_ == 4 ? run_round<4>(begin, end) : run_round<0>(begin, end);
-    return hops_ == 6 ? run_round<6>(begin, end) : hops_ == 8 ? run_round<8>(begin, end) : run_round<0>(begin, end);
-  };
-  // New flows wait from the start, and there must be room for as many in front: see run_round().
-  size_t begin = fresh();
-  flows_.states.insert(flows_.states.begin(), begin, State{0, kGone, 0});
-  flows_.paths.insert(flows_.paths.begin(), begin * hops_, nowhere_);
-  for (size_t& end : round_ends_) end += begin;
-  const size_t places = flows_.states.size();
-  const bool from_ground =
-      fresh() > live_ / kNewPart || round_ends_.size() > kRoundsPart * rounds_from_ground_ + kRoundsMore;
-  if (from_ground) round_ends_ = {places};
-  round_ends_next_.clear();
-  frozen_ = 0;
-  for (size_t end : round_ends_) {
-    if (begin == places) break;
-    if (waiting_.states.size() > places - begin) end = places;  // the guide has become wrong: all the rest at once
-    run(begin, advance(begin, end));
-    begin = end;
-  }
-  CHECK(begin == places);
-  while (!waiting_.states.empty()) {
-    const size_t frozen_before = frozen_;
-    run(0, 0);
-    CHECK(frozen_ > frozen_before);  // so it ends
-  }
-  CHECK(frozen_ == live_);
-  flows_.states.resize(frozen_);
-  flows_.paths.resize(frozen_ * hops_);
-  std::swap(round_ends_, round_ends_next_);
-  if (!from_ground) return;
-  rounds_from_ground_ = round_ends_.size();
-  waiting_ = {};  // nearly all waited in the first round; gives the memory back
-}
-
-// Brings the flows up to the time at_ and closes the gaps of those that are done. Returns the new end.
-size_t BatchedMaxMin::advance(size_t begin, size_t end) {
-  size_t to = begin;
-  for (size_t from = begin; from < end; ++from) {
-    State state = flows_.states[from];
-    if (state.rate < 0) continue;
-    state.left = std::max(0.0, state.left - double(state.rate) * since_);
-    flows_.states[to] = state;
-    if (to != from) std::copy_n(&flows_.paths[from * hops_], hops_, &flows_.paths[to * hops_]);
-    ++to;
-  }
-  return to;
-}
-
-// One round: over the flows that wait, and those of [begin, end). Frozen flows go to the front; the others wait.
-template <size_t kHops>
-void BatchedMaxMin::run_round(size_t begin, size_t end) {
-  const size_t hops = kHops > 0 ? kHops : hops_;
-  CHECK(begin == end || frozen_ + waiting_.states.size() <= begin);  // so that frozen flows overwrite nothing
-  share_out();
-  look_at<kHops>(waiting_, 0, waiting_.states.size());
-  look_at<kHops>(flows_, begin, end);
-  const size_t frozen_before = frozen_;
-  const bool any_final = find_final();
-  if (any_final) {
-    size_t keep = 0;
-    for (size_t i = 0; i < waiting_.states.size(); ++i) {
-      const uint32_t* path = &waiting_.paths[i * hops];
-      if (freeze<kHops>(path, waiting_.states[i])) continue;
-      waiting_.states[keep] = waiting_.states[i];
-      std::copy_n(path, hops, &waiting_.paths[keep * hops]);
-      ++keep;
-    }
-    waiting_.states.resize(keep);
-    waiting_.paths.resize(keep * hops);
-  }
-  for (size_t i = begin; i < end; ++i) {
-    const uint32_t* path = &flows_.paths[i * hops];
-    if (any_final && freeze<kHops>(path, flows_.states[i])) continue;
-    waiting_.states.push_back(flows_.states[i]);
-    waiting_.paths.insert(waiting_.paths.end(), path, path + hops);
-  }
-  if (frozen_ > frozen_before) round_ends_next_.push_back(frozen_);
-}
-
-void BatchedMaxMin::share_out() {
-  for (const uint32_t link : active_) {
-    Share& share = shares_[link];
-    share.share = share.open > 0 ? float(std::max(0.0, share.room) / share.open * kShareRounding) : kNoShare;
-    share.least = kNoShare;
-    share.seen = 0;
-    share.final = 0;
-  }
-}
-
-template <size_t kHops>
-void BatchedMaxMin::look_at(const Flows& flows, size_t begin, size_t end) {
-  const size_t hops = kHops > 0 ? kHops : hops_;
-  Share* shares = shares_.data();
-  const uint32_t* path = flows.paths.data() + begin * hops;
-  for (size_t i = begin; i < end; ++i, path += hops) {
-    float least = kNoShare;
-    for (size_t hop = 0; hop < hops; ++hop) least = std::min(least, shares[path[hop]].share);
-    for (size_t hop = 0; hop < hops; ++hop) {
-      Share& share = shares[path[hop]];
-      share.least = std::min(share.least, least);
-      ++share.seen;
-    }
-  }
-}
-
-bool BatchedMaxMin::find_final() {
-  bool any = false;
-  const auto most = float(1 + kSlackTolerances * tolerance_);
-  for (const uint32_t link : active_) {
-    Share& share = shares_[link];
-    share.final = share.open > 0 && share.seen == share.open && share.share <= most * share.least;
-    if (share.final != 0) {
-      any = true;
-      limits_[link].rates = float(share.room);
-      limits_[link].limited = share.open;
-    }
-  }
-  return any;
-}
-
-// Freezes the flow if it crosses a final link, and says so.
-template <size_t kHops>
-bool BatchedMaxMin::freeze(const uint32_t* path, const State& state) {
-  const size_t hops = kHops > 0 ? kHops : hops_;
-  Share* shares = shares_.data();
-  uint32_t final = 0;
-  float rate = kNoShare;
-  for (size_t hop = 0; hop < hops; ++hop) {
-    final |= shares[path[hop]].final;
-    rate = std::min(rate, shares[path[hop]].share);
-  }
-  if (final == 0) return false;
-  for (size_t hop = 0; hop < hops; ++hop) {
-    shares[path[hop]].room -= double(rate);
-    --shares[path[hop]].open;
-  }
-  flows_.states[frozen_] = {state.left, rate, state.flow};
-  std::copy_n(path, hops, &flows_.paths[frozen_ * hops]);
-  if (state.left <= horizon_ * double(rate)) {
-    const double after = std::max(double((now_ - at_).ps), state.left / double(rate));
-    if (after < first_) {
-      first_ = after;
-      horizon_ = window_end(window_most_);
-    }
-    if (after <= horizon_) due_.push_back({after, uint32_t(frozen_)});
-  }
-  ++frozen_;
-  return true;
+  if (after <= horizon_) due_.push_back({after, place});
+  return horizon_;
 }
 
 // The end of a window that takes this part of the youngest flow's age.

@@ -70,6 +70,8 @@ class BatchedMaxMin {
   void take_all_out(Time now, Take take);
 
  private:
+  static constexpr float kGone = -1;  // the rate of a flow that is done; its place is reused by the next solve
+
   struct State {
     double left;  // bytes, at the time at_
     float rate;   // bytes a picosecond
@@ -80,13 +82,16 @@ class BatchedMaxMin {
     std::vector<uint32_t> paths;
     std::vector<State> states;
   };
+  // Of a link, in a round.
   struct Share {
-    double room;     // what frozen flows have left of the capacity
     float share;     // room for each open flow
-    float least;     // the smallest share that any flow looked at in this round crosses
-    uint32_t open;   // flows that are not frozen yet
-    uint32_t seen;   // those of them that have been looked at in this round
-    uint32_t final;  // whether its open flows are frozen in this round
+    float least;     // the smallest share that any flow looked at crosses
+    uint32_t seen;   // flows looked at that cross the link
+    uint32_t final;  // whether its open flows are frozen
+  };
+  struct Room {
+    double room;    // what frozen flows have left of the capacity
+    uint32_t open;  // flows that are not frozen yet
   };
   // What a link limits: the flows that were frozen when it became final.
   struct Limit {
@@ -101,7 +106,6 @@ class BatchedMaxMin {
   };
 
   void lengthen_paths(size_t hops);
-  void push(Flows& flows, const uint32_t* path, const State& state) const;
   void begin_links();
   void run_rounds();
   template <size_t kHops>
@@ -109,10 +113,11 @@ class BatchedMaxMin {
   template <size_t kHops>
   void look_at(const Flows& flows, size_t begin, size_t end);
   template <size_t kHops>
-  bool freeze(const uint32_t* path, const State& state);
+  void freeze(const Flows& flows, size_t begin, size_t end);
+  double note_due(double after, uint32_t place);
   size_t advance(size_t begin, size_t end);
   void share_out();
-  bool find_final();
+  void find_final();
   double window_end(double window) const;
   void plan_finishes();
   void release(uint32_t place);
@@ -132,11 +137,13 @@ class BatchedMaxMin {
   std::vector<double> capacity_;    // bytes a picosecond
   std::vector<uint32_t> crossing_;  // live flows of each link
   std::vector<Share> shares_;
+  std::vector<Room> rooms_;
   std::vector<Limit> limits_;
   std::vector<uint32_t> active_;  // links that flows cross
 
   Flows flows_;                     // in the order in which they were frozen
-  Flows waiting_;                   // added since the last solve; during a solve, looked at and not frozen yet
+  Flows waiting_;                   // added since the last solve; during a solve, looked at and not frozen yet,
+  size_t waiting_count_ = 0;        // which so many are, behind which lies room for more
   std::vector<size_t> round_ends_;  // in flows_, of the rounds of the last solve
   std::vector<size_t> round_ends_next_;
   size_t rounds_from_ground_ = 0;  // of the last solve without a guide

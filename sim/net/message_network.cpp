@@ -103,7 +103,8 @@ void MessageNetwork::send(const Message& message, uint64_t tag) {
 void MessageNetwork::decide() {
   settling_ = false;
   const PathInput in{starting_, [&](const Message& m) { return finder_.choices(m.from, m.to); },
-                     [&](const Message& m) { return finder_.by_hash(m.from, m.to, m.key); }, moesim::links(network_), pending_};
+                     [&](const Message& m) { return finder_.by_hash(m.from, m.to, m.key); }, moesim::links(network_),
+                     pending_};
   const std::vector<PathPart> parts = policy_.decide(in, rng_);
   std::vector<Bytes> decided(starting_.size());
   std::vector<uint32_t> slots(starting_.size());

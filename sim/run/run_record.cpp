@@ -26,7 +26,9 @@ GpuPairs gpu_pairs(const Topology& topology, int32_t gpus_per_node) {
 
 void add_step(GpuPairs& pairs, const TaskGraph& graph) {
   // A second name of a GPU (by_nic) lies beyond the vertices.
-  const auto cell_of = [&](EndpointId end) { return pairs.cell_of_endpoint[index(end) % pairs.cell_of_endpoint.size()]; };
+  const auto cell_of = [&](EndpointId end) {
+    return pairs.cell_of_endpoint[index(end) % pairs.cell_of_endpoint.size()];
+  };
   for (const TaskFlow& flow : graph.flows) {
     const int32_t from = cell_of(flow.message.from);
     const int32_t to = cell_of(flow.message.to);

@@ -39,7 +39,6 @@ class Executor {
 
   LinkUse link_use(LinkId link) const { return use(network_.network(), link); }
   MessageNetwork& network() { return network_; }
-  void record(LinkRecorder* recorder) { network_.record(recorder); }
   const MessageNetwork& network() const { return network_; }
   Bytes bytes_sent() const { return bytes_sent_; }
   Bytes bytes_delivered() const { return bytes_delivered_; }

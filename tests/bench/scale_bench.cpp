@@ -1,10 +1,12 @@
 // How the flow network's time grows with hosts and with flows, exactly and within a tolerance; and the largest run, an
 // all-to-all of 16,384 GPUs.
 //
-//   moesim_bench_scale hosts WORK HOSTS OVERSUBSCRIPTION TOLERANCE   one run of the work set; WORK is a2a, zipf, rnd, rndz or stream
+//   moesim_bench_scale hosts WORK HOSTS OVERSUBSCRIPTION TOLERANCE   one run of the work set, whose WORK is a2a, zipf,
+//                                                                    rnd, rndz or stream
+//   moesim_bench_scale errors WORK HOSTS OVERSUBSCRIPTION TOLERANCE  the same, and its errors against the exact answer
+//   moesim_bench_scale growth WORK TOLERANCE                         64 to 1,024 hosts, 1:1
 //   moesim_bench_scale gpus NODES TOLERANCE                          the two-level all-to-all on nodes of 8 GPUs
-//   moesim_bench_scale errors WORK HOSTS OVERSUBSCRIPTION TOLERANCE  its errors against the exact answer, which is solved too
-//   moesim_bench_scale gpu-errors NODES TOLERANCE                    likewise
+//   moesim_bench_scale gpu-errors NODES TOLERANCE                    the same, and its errors
 #include <fmt/core.h>
 #include <sys/resource.h>
 
@@ -46,9 +48,10 @@ int run_hosts(const std::string& name, int hosts, int oversubscription, double t
   const double begin = cpu_s();
   const TolerantTimes times = solve_within(problem, tolerance);
   const double taken = cpu_s() - begin;
-  fmt::print("{} {} {}:1 tolerance {}: flows {} cpu_s {:.3f} peak_mb {:.0f} solves {} makespan_ms {:.6f} p99_us {:.3f}\n",
-             name, hosts, oversubscription, tolerance, problem.flows.size(), taken, peak_mb(), times.solves,
-             times.makespan.seconds() * 1e3, completion_s(problem, times.finish, 0.99) * 1e6);
+  fmt::print(
+      "{} {} {}:1 tolerance {}: flows {} cpu_s {:.3f} peak_mb {:.0f} solves {} makespan_ms {:.6f} p99_us {:.3f}\n",
+      name, hosts, oversubscription, tolerance, problem.flows.size(), taken, peak_mb(), times.solves,
+      times.makespan.seconds() * 1e3, completion_s(problem, times.finish, 0.99) * 1e6);
   if (!errors) return 0;
   const FlowErrors found = flow_errors(problem, solve_within(problem, 0).finish, times.finish);
   fmt::print("  errors: makespan {:.2e} p99 {:.2e} of 99 % of flows {:.2e} largest {:.2e}\n", found.makespan, found.p99,
@@ -84,6 +87,9 @@ int run(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
   if (argc == 6 && (what == "hosts" || what == "errors"))
     return run_hosts(argv[2], std::atoi(argv[3]), std::atoi(argv[4]), std::atof(argv[5]), what == "errors");
+  if (argc == 4 && what == "growth")
+    for (int hosts = 64; hosts <= 1024; hosts *= 2) run_hosts(argv[2], hosts, 1, std::atof(argv[3]), false);
+  if (argc == 4 && what == "growth") return 0;
   if (argc == 4 && what == "gpus") return run_gpus(std::atoi(argv[2]), std::atof(argv[3])), 0;
   if (argc == 4 && what == "gpu-errors") return run_gpu_errors(std::atoi(argv[2]), std::atof(argv[3]));
   fmt::print(stderr, "the first lines of tests/bench/scale_bench.cpp say what can be run\n");

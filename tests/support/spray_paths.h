@@ -22,8 +22,9 @@ struct SprayPaths {
   }
 
  private:
-  std::vector<std::vector<std::vector<LinkId>>> links;  // [pair][path]; moving a vector leaves its elements where they are
-  std::vector<std::vector<Path>> paths;                 // [pair]
+  std::vector<std::vector<std::vector<LinkId>>>
+      links;                             // [pair][path]; moving a vector leaves its elements where they are
+  std::vector<std::vector<Path>> paths;  // [pair]
 };
 
 }  // namespace moesim

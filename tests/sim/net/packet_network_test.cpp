@@ -75,7 +75,8 @@ FlowProblem wide_incast() {
   FlowProblem problem{{{50_GBps, 500_ns}}, {}};
   for (int sender = 0; sender < 32; ++sender) {
     problem.links.resize(problem.links.size() + 2, {50_GBps, 500_ns});
-    problem.flows.push_back({std::vector<LinkId>{LinkId(1 + 2 * sender), LinkId(2 + 2 * sender), LinkId{0}}, 1'000'000_B, {}});
+    problem.flows.push_back(
+        {std::vector<LinkId>{LinkId(1 + 2 * sender), LinkId(2 + 2 * sender), LinkId{0}}, 1'000'000_B, {}});
   }
   return problem;
 }
@@ -114,9 +115,8 @@ TEST(PacketNetwork, FlowsOfOneHostTakeTurns) {
 TEST(PacketNetwork, AFlowThatBeginsWhereOthersPassGetsItsTurn) {
   for (const std::string& name : Registry<TransportPolicy>::instance().names()) {
     SCOPED_TRACE(name);
-    const FlowProblem problem{
-        {{10_GBps, 1_us}, {10_GBps, 1_us}, {10_GBps, 1_us}},
-        {{kLinks012, 4'000'000_B, {}}, {kLinks12, 4'000'000_B, {}}}};
+    const FlowProblem problem{{{10_GBps, 1_us}, {10_GBps, 1_us}, {10_GBps, 1_us}},
+                              {{kLinks012, 4'000'000_B, {}}, {kLinks12, 4'000'000_B, {}}}};
     const PacketRun run(problem, with_transport(name));
     EXPECT_LE(run.finish[1].seconds(), 900e-6);  // alone it takes 400 us, at half the rate 800 us
     EXPECT_LE(run.makespan().seconds(), 1300e-6);
