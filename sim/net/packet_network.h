@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sim/net/packet/engine.h"
+#include "sim/net/packet/options.h"
 
 namespace moesim {
 

@@ -131,7 +131,6 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
     if (control.progress != nullptr)
       control.progress->tasks_total =
           control.progress->tasks_done + int64_t(graph.graph.tasks.size()) * (scenario.steps - step);
-
     const Time begin = sim.now();
     const GraphId id = executor.submit(graph.graph);
     complete = sim.run(control.stop);

@@ -1,4 +1,5 @@
 #include "sim/net/packet/engine.h"
+#include "sim/net/packet/options.h"
 
 #include <algorithm>
 

@@ -81,6 +81,9 @@ class Port {
     return ring_.pop();
   }
 
+  // The packet that reaches it next; none if there is none.
+  const Packet* next() const { return ring_.empty() ? nullptr : &ring_[ring_.head()]; }
+
   // Packets that are queued leave at the new rate from now on, also what is left of the one that is being sent. At a
   // rate of zero the link has failed: the packets that have not left are lost, and appended to `lost`.
   void set_capacity(Rate capacity, Time now, Bytes mtu, std::vector<Packet>& lost);

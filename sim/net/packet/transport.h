@@ -1,7 +1,7 @@
 // What decides when the packets of a flow are sent: the kind of policy, and what each of them consists of.
 //
-// A transport is a struct of plain state and static functions over it, which PacketEngineOf (engine.h) calls for each
-// packet without any indirection:
+// A transport is a struct of plain state and static functions over it, which PacketEngineOf (engine_of.h) calls for
+// each packet without any indirection:
 //
 //   struct Window {
 //     using Options = WindowOptions;                        // with fields()
