@@ -28,7 +28,9 @@ void PacketEngineOf<T>::offer(uint32_t slot) {
   }
   flow.status = SenderStatus::waiting;
   flow.next_waiting = kNone;
-  const LinkId link = flow.path_in_turn().front();
+  // Mostly the path need not be looked at before its turn comes, and is in the cache then.
+  if (!flow.paths.empty()) __builtin_prefetch(&flow.paths[flow.turn]);
+  const LinkId link = flow.first_link != LinkId{-1} ? flow.first_link : flow.path_in_turn().front();
   Port& port = ports_[index(link)];
   (port.first_waiting == kNone ? port.first_waiting : flows_[port.last_waiting].next_waiting) = slot;
   port.last_waiting = slot;
