@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/net/packet/options.h"
+
 namespace moesim {
 
 PacketEngine::PacketEngine(const PacketEngineInput& in)
@@ -42,6 +44,8 @@ FlowBook PacketEngine::book_of(Path path, std::span<const Path> paths, Bytes byt
     CHECK(each.size() <= kHopsMax);
     book.latency = std::max(book.latency, path_latency(links_, each));
     has_links = has_links && !each.empty();
+    if (has_links && i == 0) book.first_link = each.front();
+    if (has_links && each.front() != book.first_link) book.first_link = LinkId{-1};
   }
   if (!has_links || bytes == Bytes{}) return book;
   const int64_t packets = (bytes.count - 1) / rules_.mtu.count + 1;

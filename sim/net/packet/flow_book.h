@@ -73,8 +73,9 @@ struct FlowBook {
   uint32_t next_number = 0;  // of the first packet that was never sent
   uint32_t delivered = 0;
   uint32_t sendings = 0;
-  uint32_t turn = 0;    // the path of the next packet
-  uint32_t events = 0;  // pending ones that name its slot
+  LinkId first_link{-1};  // of all its paths, if they begin with the same
+  uint32_t turn = 0;      // the path of the next packet
+  uint32_t events = 0;    // pending ones that name its slot
   uint32_t next_waiting = kNone;
   uint32_t credits_left = 0;  // that the receiver will still grant
   uint32_t credits_due = 0;   // that it has granted and not paid

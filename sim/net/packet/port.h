@@ -11,23 +11,9 @@
 
 #include "sim/core/check.h"
 #include "sim/net/packet/packet.h"
+#include "sim/net/packet/queueing.h"
 
 namespace moesim {
-
-// What the queue of a link has done so far.
-struct LinkQueueing {
-  Bytes queue_max;        // the longest the queue ever was, with the packet that is being sent
-  Duration waited;        // behind others in the queue, summed over all packets
-  int64_t packets = 0;    // that entered the queue
-  int64_t drops = 0;      // packets lost here: no room, a failed link, or a random loss
-  int64_t trims = 0;      // packets that found no room and were cut to their header
-  int64_t marks = 0;      // packets that got an ECN mark here
-  Bytes retransmitted;    // bytes on the wire of packets that had been sent before
-  Bytes carried_in_vain;  // bytes on the wire of packets that were lost further on
-
-  Duration mean_wait() const { return {packets > 0 ? waited.ps / packets : 0}; }
-  LinkQueueing& operator+=(const LinkQueueing& other);
-};
 
 // What is the same for all ports.
 struct PortRules {
@@ -80,6 +66,9 @@ class Port {
     CHECK(left_ != ring_.head());  // it has left
     return ring_.pop();
   }
+
+  // The packet that reaches it next; none if there is none.
+  const Packet* next() const { return ring_.empty() ? nullptr : &ring_[ring_.head()]; }
 
   // Packets that are queued leave at the new rate from now on, also what is left of the one that is being sent. At a
   // rate of zero the link has failed: the packets that have not left are lost, and appended to `lost`.

@@ -1,24 +1,30 @@
 // What decides when the packets of a flow are sent: the kind of policy, and what each of them consists of.
 //
-// A transport is a struct of plain state and static functions over it, which PacketEngineOf (engine.h) calls for each
-// packet without any indirection:
+// A transport is a struct of plain state and static functions over it, which PacketEngineOf (engine_of.h) calls for
+// each packet without any indirection:
 //
 //   struct Window {
-//     using Options = WindowOptions;                        // with fields()
-//     struct State { .. };                                  // of one flow: plain and copyable
-//     static constexpr bool kHasCredits = false;            // whether receivers pace credits (below)
-//     static bool trims(const Options&);                    // whether ports cut packets without room to their header
+//     using Options = WindowOptions;              // with fields()
+//     struct State { .. };                        // of one flow, both ends: plain and copyable
+//     static constexpr bool kHasCredits = false;  // whether receivers pay credits, or answer packets
+//
+//     // Whether ports cut packets without room to their header.
+//     static bool trims(const Options&);
 //     static State begin(const FlowFacts&, const Options&);
-//     static Time may_send(State&, int64_t bytes, Time now, const Options&);   // now, a later time to ask again,
-//     kNever static void sent(State&, int64_t bytes, Time now, const Options&); static void lost(State&, int64_t bytes,
-//     bool is_trimmed, Time now, const Options&);  // the sender learns of it
-//     // without credits: what the receiver answers to a packet, and what the sender makes of the answer
+//     // Now, or a later time at which to ask again, or kNotNow.
+//     static Time may_send(State&, int64_t bytes, Time now, const Options&);
+//     static void sent(State&, int64_t bytes, Time now, const Options&);
+//     // The sender learns of a loss.
+//     static void lost(State&, int64_t bytes, bool is_trimmed, Time now, const Options&);
+//
+//     // Without credits: what the receiver answers to a packet, and what the sender makes of the answer.
 //     static Answer received(State&, bool is_marked, Time now, const Options&);
 //     static void answered(State&, int64_t bytes, bool is_congested, Time now, const Options&);
-//     // with credits: packets that the flow may send unasked, and the arrival of one credit, good for one packet
+//
+//     // With credits: the packets that a flow may send unasked; a credit comes, good for one packet; and what an
+//     // arrival earns its flow of the `left` credits that it still needs.
 //     static uint32_t unasked(const FlowFacts&, const Options&);
 //     static void credited(State&);
-//     // what an arrival earns its flow of the `left` credits that it still needs
 //     static uint32_t earned(State&, Arrival, bool is_marked, uint32_t left, const Options&);
 //   };
 //

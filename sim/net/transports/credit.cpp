@@ -10,7 +10,7 @@
 // packets trimmed, since the receiver's link, which is idle, lets them all come. Ultra Ethernet tells the two kinds of
 // trims apart for the same reason (specification 1.0, DSCP_TRIMMED_LASTHOP).
 
-#include "sim/net/packet/engine.h"
+#include "sim/net/packet/engine_of.h"
 
 namespace moesim {
 namespace {

@@ -13,7 +13,7 @@
 //
 // Timers are not events: what they have done is worked out when the sender next asks.
 
-#include "sim/net/packet/engine.h"
+#include "sim/net/packet/engine_of.h"
 
 namespace moesim {
 namespace {

@@ -1,7 +1,7 @@
 // A fixed window: a flow has at most so many bytes on the way, and every packet that arrives lets another go. It reacts
 // to nothing but losses: the baseline that congestion control has to beat.
 
-#include "sim/net/packet/engine.h"
+#include "sim/net/packet/engine_of.h"
 
 namespace moesim {
 namespace {
