@@ -17,14 +17,15 @@ uint64_t product(uint64_t a, uint64_t b) { return a > kCountMax / b ? kCountMax 
 // The ways from each vertex of one leg, and how many paths go on from there. Looked up only.
 class LegCounts {
  public:
-  LegCounts(const Topology& topology, const RouteSearch& search, const RouteLeg& leg)
+  LegCounts(const Topology& topology, RouteSearch& search, const RouteLeg& leg)
       : topology_(&topology), search_(&search), leg_(leg) {}
 
   // Paths from the vertex to the end of the leg. Every link leads nearer to it, so this ends.
   uint64_t paths(VertexId at) {
     if (at == leg_.to) return 1;
     if (const auto known = from_.find(at); known != from_.end()) return known->second.paths;
-    From from{search_->ways_on(leg_, at).links, 0};
+    const std::span<const LinkId> ways = search_->ways_on(leg_, at);
+    From from{{ways.begin(), ways.end()}, 0};
     CHECK(!from.ways.empty());
     for (const LinkId way : from.ways) from.paths = sum(from.paths, paths(end(way)));
     return from_.emplace(at, std::move(from)).first->second.paths;
@@ -56,14 +57,14 @@ class LegCounts {
   VertexId end(LinkId link) const { return topology_->places[index(link)].to; }
 
   const Topology* topology_;
-  const RouteSearch* search_;
+  RouteSearch* search_;
   RouteLeg leg_;
   std::unordered_map<VertexId, From> from_;
 };
 
 }  // namespace
 
-std::vector<std::vector<LinkId>> path_choices(const Topology& topology, const RouteSearch& search,
+std::vector<std::vector<LinkId>> path_choices(const Topology& topology, RouteSearch& search,
                                               const std::vector<RouteLeg>& legs, size_t at_most) {
   std::vector<LegCounts> counts;
   for (const RouteLeg& leg : legs) counts.emplace_back(topology, search, leg);

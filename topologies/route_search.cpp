@@ -12,11 +12,35 @@ namespace {
 // At three hops a global link, two of them cost more than that, and are a detour.
 constexpr int32_t kGlobalCost = 3;
 
+std::vector<int32_t> nvlink_domains(const Topology& topology) {
+  std::vector<int32_t> domains(boost::num_vertices(topology.graph), -1);
+  int32_t domain = 0;
+  for (size_t start = 0; start < domains.size(); ++start) {
+    if (domains[start] >= 0) continue;
+    std::vector<size_t> reached{start};
+    domains[start] = domain;
+    for (size_t next = 0; next < reached.size(); ++next) {
+      const auto add = [&](LinkId link, size_t other) {
+        if (topology.places[index(link)].kind != LinkKind::nvlink || domains[other] >= 0) return;
+        domains[other] = domain;
+        reached.push_back(other);
+      };
+      for (const auto edge : boost::make_iterator_range(boost::out_edges(reached[next], topology.graph)))
+        add(topology.graph[edge].link, boost::target(edge, topology.graph));
+      for (const auto edge : boost::make_iterator_range(boost::in_edges(reached[next], topology.graph)))
+        add(topology.graph[edge].link, boost::source(edge, topology.graph));
+    }
+    ++domain;
+  }
+  return domains;
+}
+
 }  // namespace
 
 RouteSearch::RouteSearch(const Topology& topology)
     : topology_(&topology),
       gpus_of_node_(size_t(topology.nodes)),
+      nvlink_domain_(nvlink_domains(topology)),
       reached_(boost::num_vertices(topology.graph), {0u, 0}) {
   for (const VertexId gpu : topology.gpus)
     if (vertex(topology, gpu).node != kNoNode) gpus_of_node_[size_t(vertex(topology, gpu).node)].push_back(gpu);
@@ -51,9 +75,7 @@ std::optional<std::vector<RouteLeg>> RouteSearch::legs(VertexId from, VertexId t
   const Vertex& source = vertex(*topology_, from);
   const Vertex& target = vertex(*topology_, to);
   const bool same_server = source.node != kNoNode && source.node == target.node;
-  if (source.kind == VertexKind::gpu && target.kind == VertexKind::gpu &&
-      are_joined({leg(from, to, RouteScope::nvlink)}, legs))
-    return legs;
+  if (may_join_by_nvlink(from, to) && are_joined({leg(from, to, RouteScope::nvlink)}, legs)) return legs;
   if (same_server && are_joined({leg(from, to, RouteScope::server)}, legs)) return legs;
   if (!same_server) {
     if (through_nics(from, source.nic, target.nic, to, legs)) return legs;
@@ -62,6 +84,17 @@ std::optional<std::vector<RouteLeg>> RouteSearch::legs(VertexId from, VertexId t
   }
   if (are_joined({leg(from, to, RouteScope::anywhere)}, legs)) return legs;
   return {};
+}
+
+void RouteSearch::forget() {
+  costs_.clear();
+  ways_from_.clear();
+  ways_.clear();
+}
+
+bool RouteSearch::may_join_by_nvlink(VertexId from, VertexId to) const {
+  return nvlink_domain_[index(from)] == nvlink_domain_[index(to)] && vertex(*topology_, from).kind == VertexKind::gpu &&
+         vertex(*topology_, to).kind == VertexKind::gpu;
 }
 
 // Answers whether there is such a path, which it then leaves in `legs`.
@@ -140,11 +173,12 @@ std::optional<LinkId> RouteSearch::only_way_in(VertexId nic) const {
 }
 
 RouteLeg RouteSearch::leg(VertexId from, VertexId to, RouteScope scope) {
-  RouteLeg leg{from, to, scope, nullptr, 0};
+  RouteLeg leg{from, to, scope, nullptr, kNoLink, 0};
   VertexId searched = to;
   if (scope == RouteScope::fabric)
     if (const std::optional<LinkId> link = only_way_in(to)) {
       searched = topology_->places[index(*link)].from;
+      leg.last = *link;
       leg.beyond = cost(*link);
     }
   const uint64_t key = uint64_t(index(searched)) << 8 | uint64_t(scope);
@@ -186,7 +220,7 @@ RouteCosts RouteSearch::search(VertexId to, RouteScope scope) {
     here.clear();
   }
 
-  RouteCosts costs{to, 0, {}};
+  RouteCosts costs{to, searches_, 0, {}};
   if (found.empty()) return costs;
   const auto [first, last] = std::minmax_element(found.begin(), found.end());
   costs.first = int32_t(first->first);
@@ -196,22 +230,44 @@ RouteCosts RouteSearch::search(VertexId to, RouteScope scope) {
 }
 
 bool RouteSearch::is_joined(const RouteLeg& leg) const {
-  return leg.from == leg.to || ways_on(leg, leg.from).cost != RouteCosts::kFar;
+  if (leg.from == leg.to) return true;
+  const auto edges = boost::make_iterator_range(boost::out_edges(index(leg.from), topology_->graph));
+  return std::any_of(edges.begin(), edges.end(), [&](const auto& edge) {
+    return leg.cost_from(VertexId{int32_t(boost::target(edge, topology_->graph))}) != RouteCosts::kFar &&
+           may_use(leg.scope, topology_->graph[edge].link, leg.to);
+  });
 }
 
-RouteWays RouteSearch::ways_on(const RouteLeg& leg, VertexId at) const {
-  RouteWays ways;
+std::span<const LinkId> RouteSearch::ways_on(const RouteLeg& leg, VertexId at) {
+  if (leg.last != kNoLink && at == leg.costs->to) return {&leg.last, 1};
+  if (vertex(*topology_, at).node != kNoNode) {
+    find_ways(leg, at, ways_here_);
+    return ways_here_;
+  }
+  const uint64_t key = uint64_t{leg.costs->search} << 32 | uint64_t(index(at));
+  const auto [entry, is_new] = ways_from_.try_emplace(key);
+  if (is_new) {
+    find_ways(leg, at, ways_here_);
+    entry->second = {uint32_t(ways_.size()), uint32_t(ways_here_.size())};
+    ways_.insert(ways_.end(), ways_here_.begin(), ways_here_.end());
+    CHECK(ways_.size() <= UINT32_MAX);
+  }
+  return std::span<const LinkId>(ways_).subspan(entry->second.first, entry->second.count);
+}
+
+void RouteSearch::find_ways(const RouteLeg& leg, VertexId at, std::vector<LinkId>& ways) const {
+  ways.clear();
+  int32_t least = RouteCosts::kFar;
   for (const auto edge : boost::make_iterator_range(boost::out_edges(index(at), topology_->graph))) {
     const int32_t left = leg.cost_from(VertexId{int32_t(boost::target(edge, topology_->graph))});
     if (left == RouteCosts::kFar) continue;
     const LinkId link = topology_->graph[edge].link;
     const int32_t whole = left + cost(link);
-    if (whole > ways.cost || !may_use(leg.scope, link, leg.to)) continue;
-    if (whole < ways.cost) ways.links.clear();
-    ways.cost = whole;
-    ways.links.push_back(link);
+    if (whole > least || !may_use(leg.scope, link, leg.to)) continue;
+    if (whole < least) ways.clear();
+    least = whole;
+    ways.push_back(link);
   }
-  return ways;
 }
 
 }  // namespace moesim

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -22,6 +23,7 @@ enum class RouteScope : uint8_t { nvlink, server, fabric, anywhere };
 struct RouteCosts {
   static constexpr int32_t kFar = INT32_MAX;
   VertexId to;
+  uint32_t search = 0;  // which search found them
   int32_t first = 0;
   std::vector<int32_t> costs;
 
@@ -39,19 +41,14 @@ struct RouteLeg {
   VertexId to;
   RouteScope scope;
   const RouteCosts* costs;  // valid until forget() or set_failed()
-  int32_t beyond = 0;       // from where the costs lead to, to `to`
+  LinkId last = kNoLink;    // from where the costs lead to, to `to`, where that is elsewhere
+  int32_t beyond = 0;       // its cost
 
   int32_t cost_from(VertexId vertex) const {
     if (vertex == to) return 0;
     const int32_t cost = costs->from(vertex);
     return cost == RouteCosts::kFar ? cost : cost + beyond;
   }
-};
-
-// The links out of a vertex that lead on at the least cost, in order of addition, and that cost.
-struct RouteWays {
-  int32_t cost = RouteCosts::kFar;
-  std::vector<LinkId> links;
 };
 
 // Another name of a GPU, as an end of a flow that stays off NVLink and travels through the NICs even between GPUs of
@@ -71,14 +68,23 @@ class RouteSearch {
   std::optional<std::vector<RouteLeg>> legs(VertexId from, VertexId to);
   RouteLeg leg(VertexId from, VertexId to, RouteScope scope);
   bool is_joined(const RouteLeg& leg) const;
-  RouteWays ways_on(const RouteLeg& leg, VertexId at) const;
+
+  // The links out of a vertex that lead on at the least cost, in order of addition; valid until the next call. Of a
+  // vertex of the fabric, which can have many links, they are searched once.
+  std::span<const LinkId> ways_on(const RouteLeg& leg, VertexId at);
 
   // Frees what was searched. Legs that were handed out end here.
-  void forget() { costs_.clear(); }
+  void forget();
 
  private:
   using Legs = std::vector<RouteLeg>;
 
+  struct Ways {
+    uint32_t first = 0;  // in ways_
+    uint32_t count = 0;
+  };
+
+  bool may_join_by_nvlink(VertexId from, VertexId to) const;
   bool are_joined(std::initializer_list<RouteLeg> candidate, Legs& legs) const;
   bool through_nics(VertexId from, VertexId from_nic, VertexId to_nic, VertexId to, Legs& legs);
   std::optional<Legs> legs_by_nic(VertexId from, VertexId to);
@@ -89,11 +95,17 @@ class RouteSearch {
   bool may_use(RouteScope scope, LinkId link, VertexId to) const;
   bool may_forward(RouteScope scope, VertexId vertex) const;
   int32_t cost(LinkId link) const;
+  void find_ways(const RouteLeg& leg, VertexId at, std::vector<LinkId>& ways) const;
 
   const Topology* topology_;
   std::vector<bool> failed_;  // by LinkId; empty where none has
   std::vector<std::vector<VertexId>> gpus_of_node_;
-  std::unordered_map<uint64_t, RouteCosts> costs_;  // by destination and scope; looked up only
+  std::vector<int32_t> nvlink_domain_;  // by vertex; those that NVLink joins have one number
+  // Both are looked up only, so that their order reaches no result.
+  std::unordered_map<uint64_t, RouteCosts> costs_;  // by destination and scope
+  std::unordered_map<uint64_t, Ways> ways_from_;    // by search and vertex
+  std::vector<LinkId> ways_;
+  std::vector<LinkId> ways_here_;
   // By vertex: the last search that reached it, and at what cost.
   std::vector<std::pair<uint32_t, int32_t>> reached_;
   uint32_t searches_ = 0;

@@ -31,6 +31,18 @@ Path Routes::path(VertexId from, VertexId to, uint64_t flow_key) {
   return *found;
 }
 
+void Routes::append_path(VertexId from, VertexId to, uint64_t flow_key, std::vector<LinkId>& links) {
+  const std::optional<std::vector<RouteLeg>> legs = search_.legs(from, to);
+  CHECK(legs.has_value());
+  const uint64_t hash = hash_of(from, to, flow_key);
+  for (const RouteLeg& leg : *legs)
+    for (VertexId at = leg.from; at != leg.to; at = topology_->places[index(links.back())].to) {
+      const std::span<const LinkId> ways = search_.ways_on(leg, at);
+      CHECK(!ways.empty());
+      links.push_back(ways.size() == 1 ? ways.front() : ways[choice(hash, at, ways.size())]);
+    }
+}
+
 std::span<const Path> Routes::choices(VertexId from, VertexId to) {
   const auto [entry, is_new] = choices_.try_emplace(pair_key(from, to));
   if (is_new) {
@@ -65,7 +77,7 @@ std::optional<int32_t> Routes::hops(VertexId from, VertexId to) {
   int32_t sum = 0;
   for (const RouteLeg& leg : *legs)
     for (VertexId at = leg.from; at != leg.to; ++sum)
-      at = topology_->places[index(search_.ways_on(leg, at).links.front())].to;
+      at = topology_->places[index(search_.ways_on(leg, at).front())].to;
   return sum;
 }
 
@@ -93,13 +105,14 @@ std::vector<std::vector<LinkId>> Routes::every_shortest_path(VertexId from, Vert
 }
 
 void Routes::extend_every(const std::vector<RouteLeg>& way, size_t part, VertexId at, std::vector<LinkId>& walked,
-                          std::vector<std::vector<LinkId>>& found) const {
+                          std::vector<std::vector<LinkId>>& found) {
   while (part < way.size() && at == way[part].to) ++part;
   if (part == way.size()) {
     found.push_back(walked);
     return;
   }
-  for (const LinkId link : search_.ways_on(way[part], at).links) {
+  const std::span<const LinkId> ways = search_.ways_on(way[part], at);
+  for (const LinkId link : std::vector<LinkId>(ways.begin(), ways.end())) {
     walked.push_back(link);
     extend_every(way, part, topology_->places[index(link)].to, walked, found);
     walked.pop_back();
@@ -125,13 +138,13 @@ std::optional<Path> Routes::find_path(RouteSearch& search, Walked& walked, Verte
 }
 
 // Walks the whole path of a flow and adds what is new of it to the tree that hangs on the slot.
-Path Routes::walk(const RouteSearch& search, Walked& walked, const std::vector<RouteLeg>& legs, uint64_t hash,
+Path Routes::walk(RouteSearch& search, Walked& walked, const std::vector<RouteLeg>& legs, uint64_t hash,
                   uint32_t slot) {
   std::vector<LinkId> links;
   for (const RouteLeg& leg : legs) {
     for (VertexId at = leg.from; at != leg.to; at = topology_->places[index(links.back())].to) {
       CHECK(links.size() <= topology_->links.size());
-      const std::vector<LinkId> ways = search.ways_on(leg, at).links;
+      const std::span<const LinkId> ways = search.ways_on(leg, at);
       CHECK(!ways.empty());
       if (ways.size() == 1) {
         links.push_back(ways.front());

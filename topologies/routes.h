@@ -43,6 +43,10 @@ class Routes {
   // be joined. Equal paths are stored once.
   Path path(VertexId from, VertexId to, uint64_t flow_key);
 
+  // Appends the links of that path, and stores nothing a pair: for so many flows that their paths would fill the
+  // memory.
+  void append_path(VertexId from, VertexId to, uint64_t flow_key, std::vector<LinkId>& links);
+
   // All paths that path() may answer for the pair, in canonical order: by the links at the first fork in order of
   // addition, then by those at the second, ... Between two leaves under spines that is one a spine, in order of spine.
   // Where there are more than kChoicesMax, as many as that, spread evenly over the order. The ends must be joined.
@@ -88,10 +92,10 @@ class Routes {
   };
 
   void extend_every(const std::vector<RouteLeg>& way, size_t part, VertexId at, std::vector<LinkId>& walked,
-                    std::vector<std::vector<LinkId>>& found) const;
+                    std::vector<std::vector<LinkId>>& found);
   uint64_t hash_of(VertexId from, VertexId to, uint64_t flow_key) const;
   std::optional<Path> find_path(RouteSearch& search, Walked& walked, VertexId from, VertexId to, uint64_t hash);
-  Path walk(const RouteSearch& search, Walked& walked, const std::vector<RouteLeg>& legs, uint64_t hash, uint32_t slot);
+  Path walk(RouteSearch& search, Walked& walked, const std::vector<RouteLeg>& legs, uint64_t hash, uint32_t slot);
   Path store(const std::vector<LinkId>& links);
 
   const Topology* topology_;

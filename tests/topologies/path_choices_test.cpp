@@ -47,6 +47,11 @@ TEST(Choices, AreEveryShortestPathInOrderAndStayWhereTheyAre) {
       }
       const Path chosen = routes.path(from, to, rng.next());
       EXPECT_NE(std::find(every.begin(), every.end(), links_of(chosen)), every.end());
+      const uint64_t key = rng.next();
+      std::vector<LinkId> appended{LinkId{-7}};
+      routes.append_path(from, to, key, appended);
+      EXPECT_EQ(appended.front(), LinkId{-7});
+      EXPECT_EQ(std::vector<LinkId>(appended.begin() + 1, appended.end()), links_of(routes.path(from, to, key)));
     }
     for (const auto& [path, links] : kept) EXPECT_EQ(links_of(path), links);
   });
