@@ -32,12 +32,20 @@ struct RouteCosts {
   }
 };
 
-// A part of a path that may only use the links of its scope.
+// A part of a path that may only use the links of its scope. NICs on one leaf share the costs to that leaf, since all
+// that is reached through it is as much further away.
 struct RouteLeg {
   VertexId from;
   VertexId to;
   RouteScope scope;
-  const RouteCosts* costs;  // to `to`; valid until forget() or set_failed()
+  const RouteCosts* costs;  // valid until forget() or set_failed()
+  int32_t beyond = 0;       // from where the costs lead to, to `to`
+
+  int32_t cost_from(VertexId vertex) const {
+    if (vertex == to) return 0;
+    const int32_t cost = costs->from(vertex);
+    return cost == RouteCosts::kFar ? cost : cost + beyond;
+  }
 };
 
 // The links out of a vertex that lead on at the least cost, in order of addition, and that cost.
@@ -76,6 +84,7 @@ class RouteSearch {
   std::optional<Legs> legs_by_nic(VertexId from, VertexId to);
   bool handed_over(VertexId from, VertexId to, Legs& legs);
   bool handed_to(VertexId from, VertexId mate, VertexId to, Legs& legs);
+  std::optional<LinkId> only_way_in(VertexId nic) const;
   RouteCosts search(VertexId to, RouteScope scope);
   bool may_use(RouteScope scope, LinkId link, VertexId to) const;
   bool may_forward(RouteScope scope, VertexId vertex) const;

@@ -90,7 +90,7 @@ class Routes {
   void extend_every(const std::vector<RouteLeg>& way, size_t part, VertexId at, std::vector<LinkId>& walked,
                     std::vector<std::vector<LinkId>>& found) const;
   uint64_t hash_of(VertexId from, VertexId to, uint64_t flow_key) const;
-  std::optional<Path> find_path(RouteSearch& search, Walked& walked, VertexId from, VertexId to, uint64_t flow_key);
+  std::optional<Path> find_path(RouteSearch& search, Walked& walked, VertexId from, VertexId to, uint64_t hash);
   Path walk(const RouteSearch& search, Walked& walked, const std::vector<RouteLeg>& legs, uint64_t hash, uint32_t slot);
   Path store(const std::vector<LinkId>& links);
 

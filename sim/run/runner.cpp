@@ -10,6 +10,7 @@
 #include "sim/moe/step_graph.h"
 #include "sim/run/accounts.h"
 #include "sim/run/cluster.h"
+#include "sim/run/link_changes.h"
 #include "sim/run/memory_plan.h"
 #include "sim/run/names.h"
 #include "sim/run/routing_source.h"
@@ -88,6 +89,23 @@ std::vector<Bytes> carried_since(std::vector<Bytes>& before, const Executor& exe
   return carried;
 }
 
+MessageNetworkOptions network_options(const LoadedScenario& loaded, const Topology& topology) {
+  const Scenario& scenario = loaded.scenario;
+  return {.network = {scenario.network, scenario.rate_tolerance.fraction, scenario.packet},
+          .paths = scenario.paths,
+          .seed = scenario.seed,
+          .changes = link_changes_of(loaded, topology)};
+}
+
+// Ends the run when the step is done: links may still change later.
+void halt(void* sim, GraphId) { static_cast<Simulator*>(sim)->halt(); }
+
+[[noreturn]] void throw_cut_off(const LoadedScenario& loaded) {
+  throw ConfigError(loaded.source, {fault_at(loaded.root, "/link_changes",
+                                             "failed links cut GPUs off that have bytes for each other, and none of "
+                                             "these links comes back")});
+}
+
 // Invariants 3 and 5 of docs/invariants.md, for one step that has run. An ideal network carries more than its links
 // can.
 void check_step(const StepGraph& step, const StepRouting& routing, const WorkBounds& bounds, Fidelity fidelity,
@@ -109,6 +127,7 @@ void check_scenario(const LoadedScenario& loaded) {
   const Cluster cluster = build_cluster(loaded);
   const Batch batch = batch_of(loaded.scenario, cluster.layout);
   plan_memory(loaded, cluster.layout, batch);
+  link_changes_of(loaded, cluster.topology);
 }
 
 Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
@@ -128,8 +147,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   const size_t streams = size_t(layout.gpus) * kLanes;
   const std::vector<int32_t> pools(size_t(layout.gpus), loaded.gpu.sms);
   Simulator sim;
-  Executor executor(sim, {{scenario.network}, scenario.paths, scenario.seed}, cluster.topology.links, paths, streams,
-                    pools);
+  Executor executor(sim, network_options(loaded, cluster.topology), cluster.topology.links, paths, streams, pools);
   if (control.progress != nullptr) executor.count_tasks(&control.progress->tasks_done);
 
   Accounts accounts(loaded, cluster);
@@ -148,10 +166,10 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
           control.progress->tasks_done + int64_t(graph.graph.tasks.size()) * (scenario.steps - step);
 
     const Time begin = sim.now();
-    const GraphId id = executor.submit(graph.graph);
+    const GraphId id = executor.submit(graph.graph, {&halt, &sim});
     complete = sim.run(control.stop);
     if (!complete) break;
-    CHECK(executor.finished(id));
+    if (!executor.finished(id)) throw_cut_off(loaded);
     CHECK(executor.bytes_sent() == payload);  // invariant 2
     CHECK(executor.bytes_delivered() == payload);
     const WorkBounds bounds =

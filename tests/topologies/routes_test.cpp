@@ -10,43 +10,13 @@
 #include "sim/core/check.h"
 #include "sim/core/random.h"
 #include "tests/topologies/built.h"
+#include "tests/topologies/measures.h"
 
 namespace moesim {
 namespace {
 
 Topology leaf_spine(int32_t nodes, const std::string& options, const NodeSpec& node = {}) {
   return built("leaf-spine", {nodes, node}, options);
-}
-
-std::string names(const Topology& topology, Path path) {
-  if (path.empty()) return "";
-  std::string text = vertex(topology, topology.places[index(path.front())].from).name;
-  for (const LinkId link : path) text += " " + vertex(topology, topology.places[index(link)].to).name;
-  return text;
-}
-
-std::string way(const Topology& topology, const std::string& from, const std::string& to) {
-  Routes routes(topology, 1);
-  return names(topology, routes.path(*find_vertex(topology, from), *find_vertex(topology, to), 0));
-}
-
-// Connected from end to end, no vertex twice, no GPU and no third server between the ends.
-void expect_sound(const Topology& topology, Path path, VertexId from, VertexId to) {
-  VertexId at = from;
-  std::set<VertexId> seen{from};
-  for (const LinkId link : path) {
-    const LinkPlace& place = topology.places[index(link)];
-    ASSERT_EQ(place.from, at);
-    at = place.to;
-    EXPECT_TRUE(seen.insert(at).second) << "twice at " << vertex(topology, at).name;
-    if (at == to) continue;
-    const Vertex& between = vertex(topology, at);
-    EXPECT_NE(between.kind, VertexKind::gpu) << between.name;
-    EXPECT_TRUE(between.node == kNoNode || between.node == vertex(topology, from).node ||
-                between.node == vertex(topology, to).node)
-        << between.name;
-  }
-  EXPECT_EQ(at, to);
 }
 
 // Counts of a fair draw among `bins` have a chi-square with bins - 1 degrees of freedom: mean bins - 1, variance twice
