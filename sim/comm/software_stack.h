@@ -10,8 +10,8 @@ namespace moesim {
 struct SoftwareStack {
   // NCCL and DeepEP calls of no bytes in a CUDA graph take about 16 us on two H100s (measured), most of it this.
   Duration launch{10'000'000};
-  // NCCL 2.8, src/graph/tuning.cc: a hop of a ring over NVLink with protocol Simple takes 3.4 us. About 1 us of it is
-  // the links' own latency, which flows have already.
+  // NCCL, src/graph/tuning.cc at commit 01afd20: a hop of a ring over NVLink with protocol Simple takes 3.4 us. About 1
+  // us of it is the links' own latency, which flows have already.
   Duration round{2'400'000};
   // What a message costs its sender and its receiver. Not measured yet: the launch above covers a few messages.
   Duration send;

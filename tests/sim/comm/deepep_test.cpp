@@ -6,8 +6,8 @@
 // bytes of fp8, 56 scales of 4 bytes and a header of 16 in dispatch, 14,336 bytes in combine.
 //
 // Two tables were published. In the first (README of February 2025) every pair of ranks talks by RDMA, ranks of one
-// server too. Since pull request 173 (May 2025) ranks of one server use NVLink; the rows up to EP 64 were measured
-// again, those of EP 128 and 256 are still the first ones. 98 GB/s at EP 8 are indeed more than a NIC can carry.
+// server too. Since pull request 173 (May 2025) ranks of one server use NVLink; the rows up to EP 64 changed
+// then, those of EP 128 and 256 are still the first ones. 98 GB/s at EP 8 are indeed more than a NIC can carry.
 #include <gtest/gtest.h>
 
 #include <algorithm>
