@@ -34,6 +34,9 @@ inline constexpr int64_t kLinksMax = 1'000'000;
 // fabric adds), no NIC though there are several servers, NICs that no GPU uses.
 std::vector<Fault> size_faults(const TopologyInput& in, double fabric_vertices, double fabric_links);
 
+// Directed links between the NICs of all servers and the fabric.
+inline double nic_ports(const TopologyInput& in) { return 2 * double(in.nodes) * double(in.node.nics); }
+
 // Throws what was found, if anything.
 void throw_faults(const std::string& builder, std::vector<Fault> faults);
 

@@ -23,17 +23,28 @@ std::vector<VertexId> add_sockets(Topology& topology, const NodeSpec& spec, int3
   return sockets;
 }
 
-// PCIe switches are dealt to the sockets in equal runs.
-std::vector<VertexId> add_pcie_switches(Topology& topology, const NodeSpec& spec, int32_t node) {
+int32_t next_level(int32_t switches, int32_t fan_out) { return (switches + fan_out - 1) / fan_out; }
+
+// From the top down, so that what a switch hangs on is there already. The top switches are dealt to the sockets in
+// equal runs. Returns the lowest level.
+std::vector<VertexId> add_pcie_switches(Topology& topology, const NodeSpec& spec, int32_t node, const PcieTree& tree) {
+  std::vector<int32_t> switches{pcie_switches(spec)};  // by level, from the bottom up
+  for (const int32_t fan_out : tree.fan_out) switches.push_back(next_level(switches.back(), fan_out));
+
   const std::vector<VertexId> sockets = add_sockets(topology, spec, node);
-  const int32_t count = pcie_switches(spec);
-  std::vector<VertexId> switches;
-  for (int32_t i = 0; i < count; ++i) {
-    switches.push_back(add_part(topology, node, VertexKind::pcie_switch, fmt::format("pcie{}", i)));
-    add_link(topology, switches.back(), sockets[index(i * spec.sockets / count)], {spec.pcie, spec.pcie_latency},
-             LinkKind::pcie);
+  std::vector<VertexId> above;
+  for (size_t level = switches.size(); level-- > 0;) {
+    std::vector<VertexId> here;
+    for (int32_t i = 0; i < switches[level]; ++i) {
+      here.push_back(add_part(topology, node, VertexKind::pcie_switch,
+                              level == 0 ? fmt::format("pcie{}", i) : fmt::format("pcie-level{}-{}", level, i)));
+      const VertexId up =
+          above.empty() ? sockets[index(i * spec.sockets / switches[level])] : above[index(i / tree.fan_out[level])];
+      add_link(topology, here.back(), up, {tree.uplink, spec.pcie_latency}, LinkKind::pcie);
+    }
+    above = std::move(here);
   }
-  return switches;
+  return above;
 }
 
 }  // namespace
@@ -55,9 +66,20 @@ int64_t links_of_node(const NodeSpec& spec) {
   return 2 * duplex;
 }
 
+int64_t upper_pcie_switches(const NodeSpec& spec, const PcieTree& tree) {
+  int64_t upper = 0;
+  int32_t switches = pcie_switches(spec);
+  for (const int32_t fan_out : tree.fan_out) upper += switches = next_level(switches, fan_out);
+  return upper;
+}
+
 std::vector<VertexId> add_node(Topology& topology, const NodeSpec& spec, int32_t node) {
+  return add_node(topology, spec, node, {{}, spec.pcie});
+}
+
+std::vector<VertexId> add_node(Topology& topology, const NodeSpec& spec, int32_t node, const PcieTree& tree) {
   CHECK(spec.nics <= spec.gpus);
-  const std::vector<VertexId> switches = add_pcie_switches(topology, spec, node);
+  const std::vector<VertexId> switches = add_pcie_switches(topology, spec, node, tree);
   const Link bus{spec.pcie, spec.pcie_latency};
 
   std::vector<VertexId> nics;

@@ -67,11 +67,24 @@ void check_fields(const NodeSpec& spec, const std::function<void(std::string key
 inline int32_t pcie_switches(const NodeSpec& spec) {
   return (spec.gpus + spec.gpus_per_pcie_switch - 1) / spec.gpus_per_pcie_switch;
 }
+// What all NICs of a server can send together.
+inline Rate nic_rate_of_node(const NodeSpec& spec) { return {double(spec.nics) * spec.nic.bytes_per_s}; }
 inline bool has_nvswitch(const NodeSpec& spec) { return spec.nvlink > Rate{0} && spec.gpus > 1; }
 int64_t vertices_of_node(const NodeSpec& spec);
 int64_t links_of_node(const NodeSpec& spec);  // directed, without the NICs' ports
 
+// Levels of PCIe switches above those that GPUs and NICs hang on. In a plain server there are none, and each switch
+// hangs on a socket.
+struct PcieTree {
+  std::vector<int32_t> fan_out;  // from the bottom up: how many switches share one of the next level
+  Rate uplink;                   // of each switch, to the next level or the socket
+};
+
+// How many switches there are above the lowest level. Each adds one link, to what is above it.
+int64_t upper_pcie_switches(const NodeSpec& spec, const PcieTree& tree);
+
 // Adds server number `node`, with names "node3/gpu0" and so on. Returns its NICs, whose fabric side is still open.
 std::vector<VertexId> add_node(Topology& topology, const NodeSpec& spec, int32_t node);
+std::vector<VertexId> add_node(Topology& topology, const NodeSpec& spec, int32_t node, const PcieTree& tree);
 
 }  // namespace moesim

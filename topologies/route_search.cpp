@@ -28,7 +28,24 @@ void RouteSearch::set_failed(std::vector<bool> failed_links) {
   forget();
 }
 
+VertexId by_nic(const Topology& topology, VertexId gpu) {
+  return VertexId(int32_t(boost::num_vertices(topology.graph)) + int32_t(gpu));
+}
+
+std::optional<std::vector<RouteLeg>> RouteSearch::legs_by_nic(VertexId from, VertexId to) {
+  const int32_t vertices = int32_t(boost::num_vertices(topology_->graph));
+  const VertexId source{int32_t(from) % vertices};
+  const VertexId target{int32_t(to) % vertices};
+  Legs legs;
+  if (source == target ||
+      through_nics(source, vertex(*topology_, source).nic, vertex(*topology_, target).nic, target, legs))
+    return legs;
+  return this->legs(source, target);
+}
+
 std::optional<std::vector<RouteLeg>> RouteSearch::legs(VertexId from, VertexId to) {
+  const size_t vertices = boost::num_vertices(topology_->graph);
+  if (index(from) >= vertices || index(to) >= vertices) return legs_by_nic(from, to);
   Legs legs;
   if (from == to) return legs;
   const Vertex& source = vertex(*topology_, from);
@@ -109,11 +126,32 @@ int32_t RouteSearch::cost(LinkId link) const {
   return topology_->places[index(link)].kind == LinkKind::global ? kGlobalCost : 1;
 }
 
+// The link that a NIC hangs on the fabric with, if it is one.
+std::optional<LinkId> RouteSearch::only_way_in(VertexId nic) const {
+  std::optional<LinkId> only;
+  for (const auto edge : boost::make_iterator_range(boost::in_edges(index(nic), topology_->graph))) {
+    const VertexId before{int32_t(boost::source(edge, topology_->graph))};
+    const LinkId link = topology_->graph[edge].link;
+    if (!may_forward(RouteScope::fabric, before) || !may_use(RouteScope::fabric, link, nic)) continue;
+    if (only) return {};
+    only = link;
+  }
+  return only;
+}
+
 RouteLeg RouteSearch::leg(VertexId from, VertexId to, RouteScope scope) {
-  const uint64_t key = uint64_t(index(to)) << 8 | uint64_t(scope);
+  RouteLeg leg{from, to, scope, nullptr, 0};
+  VertexId searched = to;
+  if (scope == RouteScope::fabric)
+    if (const std::optional<LinkId> link = only_way_in(to)) {
+      searched = topology_->places[index(*link)].from;
+      leg.beyond = cost(*link);
+    }
+  const uint64_t key = uint64_t(index(searched)) << 8 | uint64_t(scope);
   auto found = costs_.find(key);
-  if (found == costs_.end()) found = costs_.emplace(key, search(to, scope)).first;
-  return {from, to, scope, &found->second};  // an unordered_map never moves its elements
+  if (found == costs_.end()) found = costs_.emplace(key, search(searched, scope)).first;
+  leg.costs = &found->second;  // an unordered_map never moves its elements
+  return leg;
 }
 
 // Cheapest first, backwards from the destination. A link costs little, so that the vertices still to be looked at lie
@@ -164,7 +202,7 @@ bool RouteSearch::is_joined(const RouteLeg& leg) const {
 RouteWays RouteSearch::ways_on(const RouteLeg& leg, VertexId at) const {
   RouteWays ways;
   for (const auto edge : boost::make_iterator_range(boost::out_edges(index(at), topology_->graph))) {
-    const int32_t left = leg.costs->from(VertexId{int32_t(boost::target(edge, topology_->graph))});
+    const int32_t left = leg.cost_from(VertexId{int32_t(boost::target(edge, topology_->graph))});
     if (left == RouteCosts::kFar) continue;
     const LinkId link = topology_->graph[edge].link;
     const int32_t whole = left + cost(link);

@@ -32,12 +32,20 @@ struct RouteCosts {
   }
 };
 
-// A part of a path that may only use the links of its scope.
+// A part of a path that may only use the links of its scope. NICs on one leaf share the costs to that leaf, since all
+// that is reached through it is as much further away.
 struct RouteLeg {
   VertexId from;
   VertexId to;
   RouteScope scope;
-  const RouteCosts* costs;  // to `to`; valid until forget() or set_failed()
+  const RouteCosts* costs;  // valid until forget() or set_failed()
+  int32_t beyond = 0;       // from where the costs lead to, to `to`
+
+  int32_t cost_from(VertexId vertex) const {
+    if (vertex == to) return 0;
+    const int32_t cost = costs->from(vertex);
+    return cost == RouteCosts::kFar ? cost : cost + beyond;
+  }
 };
 
 // The links out of a vertex that lead on at the least cost, in order of addition, and that cost.
@@ -45,6 +53,11 @@ struct RouteWays {
   int32_t cost = RouteCosts::kFar;
   std::vector<LinkId> links;
 };
+
+// Another name of a GPU, as an end of a flow that stays off NVLink and travels through the NICs even between GPUs of
+// one server, as RDMA does that is told nothing of servers. Where the fabric does not join the NICs it is the GPU
+// itself.
+VertexId by_nic(const Topology& topology, VertexId gpu);
 
 class RouteSearch {
  public:
@@ -54,7 +67,7 @@ class RouteSearch {
   // From now on no leg uses these links, by LinkId.
   void set_failed(std::vector<bool> failed_links);
 
-  // The legs of every path between the two, none if they are not joined.
+  // The legs of every path between the two, none if they are not joined. Either may be a by_nic().
   std::optional<std::vector<RouteLeg>> legs(VertexId from, VertexId to);
   RouteLeg leg(VertexId from, VertexId to, RouteScope scope);
   bool is_joined(const RouteLeg& leg) const;
@@ -68,8 +81,10 @@ class RouteSearch {
 
   bool are_joined(std::initializer_list<RouteLeg> candidate, Legs& legs) const;
   bool through_nics(VertexId from, VertexId from_nic, VertexId to_nic, VertexId to, Legs& legs);
+  std::optional<Legs> legs_by_nic(VertexId from, VertexId to);
   bool handed_over(VertexId from, VertexId to, Legs& legs);
   bool handed_to(VertexId from, VertexId mate, VertexId to, Legs& legs);
+  std::optional<LinkId> only_way_in(VertexId nic) const;
   RouteCosts search(VertexId to, RouteScope scope);
   bool may_use(RouteScope scope, LinkId link, VertexId to) const;
   bool may_forward(RouteScope scope, VertexId vertex) const;

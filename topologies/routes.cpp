@@ -26,7 +26,7 @@ Routes::Routes(const Topology& topology, uint64_t seed)
     : topology_(&topology), seed_(splitmix64(seed)), search_(topology) {}
 
 Path Routes::path(VertexId from, VertexId to, uint64_t flow_key) {
-  const std::optional<Path> found = find_path(search_, walked_, from, to, flow_key);
+  const std::optional<Path> found = find_path(search_, walked_, from, to, hash_of(from, to, flow_key));
   CHECK(found.has_value());
   return *found;
 }
@@ -55,7 +55,8 @@ std::optional<Path> Routes::path_avoiding(VertexId from, VertexId to, uint64_t f
   const Path usual = path(from, to, flow_key);
   const auto has_failed = [&](LinkId link) { return failed_[index(link)]; };
   if (!detours_ || std::none_of(usual.begin(), usual.end(), has_failed)) return usual;
-  return find_path(detours_->search, detours_->walked, from, to, flow_key);
+  // Mixed once more: the flows that met on a failed link have hashes of one kind, and would spread unevenly again.
+  return find_path(detours_->search, detours_->walked, from, to, splitmix64(hash_of(from, to, flow_key)));
 }
 
 std::optional<int32_t> Routes::hops(VertexId from, VertexId to) {
@@ -109,9 +110,7 @@ uint64_t Routes::hash_of(VertexId from, VertexId to, uint64_t flow_key) const {
   return splitmix64(seed_ ^ splitmix64(flow_key ^ splitmix64(pair_key(from, to))));
 }
 
-std::optional<Path> Routes::find_path(RouteSearch& search, Walked& walked, VertexId from, VertexId to,
-                                      uint64_t flow_key) {
-  const uint64_t hash = hash_of(from, to, flow_key);
+std::optional<Path> Routes::find_path(RouteSearch& search, Walked& walked, VertexId from, VertexId to, uint64_t hash) {
   const auto [entry, is_new] = walked.slot_of_pair.try_emplace(pair_key(from, to), uint32_t(walked.slots.size()));
   if (is_new) walked.slots.push_back(kNoStep);
   const uint32_t root = entry->second;

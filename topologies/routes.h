@@ -11,6 +11,7 @@
 //      over the server's buses to that GPU's NIC;
 //   5. out and in through the NICs that reach all servers, where Vertex::far_nic names them;
 //   6. anywhere, but not through a server that is neither end's.
+// A by_nic() names a GPU that goes by 3. even inside its server, where the NICs are joined.
 // GPUs never forward, but for 4. Each leg of a path (to the NIC, from NIC to NIC, from the NIC) has the least possible
 // cost: one a link, and three a global link of a dragonfly, so that a path does not cross two of these where one will
 // do.
@@ -89,7 +90,7 @@ class Routes {
   void extend_every(const std::vector<RouteLeg>& way, size_t part, VertexId at, std::vector<LinkId>& walked,
                     std::vector<std::vector<LinkId>>& found) const;
   uint64_t hash_of(VertexId from, VertexId to, uint64_t flow_key) const;
-  std::optional<Path> find_path(RouteSearch& search, Walked& walked, VertexId from, VertexId to, uint64_t flow_key);
+  std::optional<Path> find_path(RouteSearch& search, Walked& walked, VertexId from, VertexId to, uint64_t hash);
   Path walk(const RouteSearch& search, Walked& walked, const std::vector<RouteLeg>& legs, uint64_t hash, uint32_t slot);
   Path store(const std::vector<LinkId>& links);
 

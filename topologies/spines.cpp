@@ -29,15 +29,18 @@ void fabric_faults(const FabricSize& size, const SpineOptions& options, std::vec
     faults.push_back({0, "/spines", fmt::format("{:.0f} leaves need at least one spine to join them", size.leaves)});
 }
 
-std::vector<VertexId> add_leaves_and_spines(Topology& topology, const FabricSize& size, const SpineOptions& options) {
-  std::vector<VertexId> leaves;
+LeavesAndSpines add_leaves_and_spines(Topology& topology, const FabricSize& size, const SpineOptions& options,
+                                      const std::string& prefix) {
+  LeavesAndSpines made;
   for (int64_t leaf = 0; leaf < int64_t(size.leaves); ++leaf)
-    leaves.push_back(add_vertex(topology, {VertexKind::leaf, fmt::format("leaf{}", leaf), kNoNode, kNoVertex}));
+    made.leaves.push_back(add_vertex(topology, {VertexKind::leaf, fmt::format("{}leaf{}", prefix, leaf)}));
   for (int64_t spine = 0; spine < int64_t(size.spines); ++spine) {
-    const VertexId id = add_vertex(topology, {VertexKind::spine, fmt::format("spine{}", spine), kNoNode, kNoVertex});
-    for (const VertexId leaf : leaves) add_link(topology, leaf, id, {options.link, options.latency}, LinkKind::fabric);
+    const VertexId id = add_vertex(topology, {VertexKind::spine, fmt::format("{}spine{}", prefix, spine)});
+    made.spines.push_back(id);
+    for (const VertexId leaf : made.leaves)
+      add_link(topology, leaf, id, {options.link, options.latency}, LinkKind::fabric);
   }
-  return leaves;
+  return made;
 }
 
 }  // namespace moesim

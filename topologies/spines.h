@@ -50,7 +50,17 @@ FabricSize fabric_size(double leaves, Rate leaf_down, const SpineOptions& option
 // Adds what is wrong with the fabric.
 void fabric_faults(const FabricSize& size, const SpineOptions& options, std::vector<Fault>& faults);
 
-// Adds the leaves, named "leaf0" and so on, and the spines over them. Returns the leaves.
-std::vector<VertexId> add_leaves_and_spines(Topology& topology, const FabricSize& size, const SpineOptions& options);
+// Switches and directed links of it, without the NICs' ports.
+inline double fabric_vertices(const FabricSize& size) { return size.leaves + size.spines; }
+inline double fabric_links(const FabricSize& size) { return 2 * size.leaves * size.spines; }
+
+struct LeavesAndSpines {
+  std::vector<VertexId> leaves;
+  std::vector<VertexId> spines;
+};
+
+// Adds the leaves, named "leaf0" and so on after the prefix, and the spines over them.
+LeavesAndSpines add_leaves_and_spines(Topology& topology, const FabricSize& size, const SpineOptions& options,
+                                      const std::string& prefix);
 
 }  // namespace moesim

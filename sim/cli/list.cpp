@@ -13,6 +13,7 @@
 #include "sim/moe/placement.h"
 #include "sim/moe/schedule.h"
 #include "sim/net/path_policy.h"
+#include "sim/net/packet/transport.h"
 #include "sim/run/names.h"
 #include "topologies/builder.h"
 
@@ -72,6 +73,7 @@ constexpr Kind kKinds[] = {
     {"topologies", policies<TopologyBuilder>},
     {"placements", policies<PlacementPolicy>},
     {"schedules", policies<SchedulePolicy>},
+    {"transports", policies<TransportPolicy>},
     {"all-to-alls", policies<AllToAllAlgorithm>},
     {"reductions", policies<ReductionAlgorithm>},
     {"paths", policies<PathPolicy>},

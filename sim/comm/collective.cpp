@@ -90,7 +90,8 @@ std::vector<TaskId> add_collective(TaskGraph& graph, const CollectivePlan& plan,
       const uint64_t flow_key = splitmix64(key ^ splitmix64(graph.flows.size()));
       const size_t from = size_t(transfer.from);
       const size_t to = size_t(transfer.to);
-      const Message message{members[from].endpoint, members[to].endpoint, transfer.bytes, flow_key};
+      const auto end = [&](const Member& member) { return plan.by_nic ? member.nic_endpoint : member.endpoint; };
+      const Message message{end(members[from]), end(members[to]), transfer.bytes, flow_key};
       add_flow(graph, {tasks[from], tasks[to], message});
     }
     last = std::move(tasks);

@@ -34,6 +34,7 @@ struct CollectivePlan {
   std::vector<std::vector<Transfer>> rounds{};
   Bytes message_max{};      // a transfer of more bytes goes as several messages of at most this; 0: as one
   Duration message_send{};  // of each message at its sender, beside what the software stack takes
+  bool by_nic = false;      // transfers leave through the NICs, between ranks of one node too
   // [round][transfer], which is all that the transfer carries. Empty unless the input asked for it.
   std::vector<std::vector<std::vector<Piece>>> content{};
 };
@@ -124,7 +125,8 @@ CollectivePlan send_receive(int32_t from, int32_t to, Bytes bytes);
 
 // Where a rank's part of a collective runs.
 struct Member {
-  EndpointId endpoint{};  // where its bytes leave and arrive
+  EndpointId endpoint{};      // where its bytes leave and arrive
+  EndpointId nic_endpoint{};  // ... where a plan goes by NIC
   StreamId stream{};
   PoolId pool = kNoPool;
   int32_t units = 0;  // SMs that the communication kernel holds; 0 where copy engines or the NIC do the work

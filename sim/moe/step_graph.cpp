@@ -105,11 +105,17 @@ class StepBuilder {
 
   // A group of one GPU calls no collective.
   Member member(const ScheduledOperation& step, GpuId gpu, int32_t ranks) const {
-    const EndpointId endpoint = in_.communication.endpoints[index(gpu)];
-    if (ranks == 1) return {endpoint, stream_of(gpu, step.lane), kNoPool, 0, {}, tasks_before(step, gpu)};
-    const int32_t sms = std::min(in_.communication.sms, in_.model.gpu.gpu.sms);
-    return {endpoint, stream_of(gpu, step.lane), sms > 0 ? pool_of(gpu) : kNoPool,
-            sms,      in_.communication.stack,   tasks_before(step, gpu)};
+    Member member;
+    member.endpoint = in_.communication.endpoints[index(gpu)];
+    member.nic_endpoint = in_.communication.nic_endpoints[index(gpu)];
+    member.stream = stream_of(gpu, step.lane);
+    member.after = tasks_before(step, gpu);
+    member.stack = SoftwareStack{{}, {}, {}, {}};
+    if (ranks == 1) return member;
+    member.stack = in_.communication.stack;
+    member.units = std::min(in_.communication.sms, in_.model.gpu.gpu.sms);
+    if (member.units > 0) member.pool = pool_of(gpu);
+    return member;
   }
 
   // One collective over the GPUs [first, first + count).

@@ -44,7 +44,8 @@ struct CommunicationModel {
   SoftwareStack stack;
   Bytes dispatch_token;  // one token on its way to an expert
   Bytes combine_token;
-  std::vector<EndpointId> endpoints;  // [gpu]
+  std::vector<EndpointId> endpoints;      // [gpu]
+  std::vector<EndpointId> nic_endpoints;  // [gpu] as Member has them
 };
 
 struct StepInput {

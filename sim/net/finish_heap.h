@@ -28,6 +28,7 @@ class FinishHeap {
   // Adds an entry out of order; heapify() makes a heap of all that were appended to an empty one.
   void append(Hung entry) { hung_.push_back(entry); }
   void heapify(std::vector<uint32_t>& places);
+  void reserve(size_t flows) { hung_.reserve(flows); }
   void clear() { hung_.clear(); }
   std::span<const Hung> entries() const { return hung_; }
 

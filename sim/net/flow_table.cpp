@@ -1,19 +1,55 @@
 #include "sim/net/flow_table.h"
 
+#include <algorithm>
+
 #include "sim/core/check.h"
 
 namespace moesim {
 
 FlowId FlowTable::insert(Path path, Bytes bytes, uint64_t tag) {
   CHECK(bytes.count >= 0);
+  if (path.size() > hops_) lengthen_paths(path.size());
   if (free_.empty()) {
     free_.push_back(FlowId(slots_.size()));
     slots_.emplace_back();
+    paths_.resize(paths_.size() + hops_);
   }
   const FlowId flow = free_.back();
   free_.pop_back();
-  slots_[index(flow)] = {path, bytes, tag, started_++};
+  slots_[index(flow)] = {bytes, tag, started_++};
+  set_path(flow, path);
   return flow;
+}
+
+void FlowTable::set_path(FlowId flow, Path path) {
+  if (path.size() > hops_) lengthen_paths(path.size());
+  const auto links = paths_.begin() + ptrdiff_t(index(flow) * hops_);
+  std::fill(std::copy(path.begin(), path.end(), links), links + ptrdiff_t(hops_), kNoLink);
+}
+
+std::vector<FlowId> FlowTable::flows() const {
+  std::vector<bool> is_free(slots_.size(), false);
+  for (const FlowId flow : free_) is_free[index(flow)] = true;
+  std::vector<FlowId> flows;
+  for (size_t slot = 0; slot < slots_.size(); ++slot)
+    if (!is_free[slot]) flows.push_back(FlowId(slot));
+  return flows;
+}
+
+// Rare: when the first flow comes whose path is longer than any before.
+void FlowTable::lengthen_paths(size_t hops) {
+  std::vector<LinkId> paths(slots_.size() * hops, kNoLink);
+  for (size_t slot = 0; slot < slots_.size(); ++slot)
+    std::copy_n(paths_.begin() + ptrdiff_t(slot * hops_), hops_, paths.begin() + ptrdiff_t(slot * hops));
+  paths_ = std::move(paths);
+  hops_ = hops;
+}
+
+Path FlowTable::path(FlowId flow) const {
+  const LinkId* links = paths_.data() + index(flow) * hops_;
+  size_t length = hops_;
+  while (length > 0 && links[length - 1] == kNoLink) --length;
+  return {links, length};
 }
 
 Flow FlowTable::erase(FlowId flow) {

@@ -12,7 +12,6 @@ namespace moesim {
 enum class FlowId : uint32_t {};  // a slot of the table; another flow may have it once the flow is done
 
 struct Flow {
-  Path path;
   Bytes bytes;
   uint64_t tag = 0;
   uint64_t sequence = 0;  // the how-manieth flow it is; orders what ends at one instant
@@ -20,13 +19,27 @@ struct Flow {
 
 class FlowTable {
  public:
+  // Copies the path.
   FlowId insert(Path path, Bytes bytes, uint64_t tag);
   Flow erase(FlowId flow);
   const Flow& operator[](FlowId flow) const { return slots_[index(flow)]; }
+
+  // Valid until the next insert() or set_path().
+  Path path(FlowId flow) const;
+  void set_path(FlowId flow, Path path);
   size_t live() const { return slots_.size() - free_.size(); }
 
+  // The flows in flight, in order of slot. O(slots).
+  std::vector<FlowId> flows() const;
+
  private:
+  static constexpr LinkId kNoLink{-1};  // pads short paths
+
+  void lengthen_paths(size_t hops);
+
   std::vector<Flow> slots_;
+  std::vector<LinkId> paths_;  // hops_ links a slot
+  size_t hops_ = 0;            // of the longest path so far
   std::vector<FlowId> free_;
   uint64_t started_ = 0;
 };

@@ -13,7 +13,8 @@ void IdealNetwork::start(Path path, Bytes bytes, uint64_t tag) {
 }
 
 void IdealNetwork::enter(uint64_t flow) {
-  const auto& [path, bytes, tag, sequence] = flows_[FlowId(flow)];
+  const Path path = flows_.path(FlowId(flow));
+  const Bytes bytes = flows_[FlowId(flow)].bytes;
   Duration transfer;
   for (const LinkId link : path) transfer = std::max(transfer, transfer_time(bytes, links()[index(link)].capacity));
   ledger_.enter(path, bytes, sim_.now());
@@ -22,7 +23,8 @@ void IdealNetwork::enter(uint64_t flow) {
 }
 
 void IdealNetwork::leave(uint64_t flow) {
-  const auto& [path, bytes, tag, sequence] = flows_[FlowId(flow)];
+  const Path path = flows_.path(FlowId(flow));
+  const Bytes bytes = flows_[FlowId(flow)].bytes;
   ledger_.leave(path, bytes, sim_.now());
   if (recorder_ != nullptr) recorder_->leave(FlowId(flow), path, bytes, sim_.now());
   finish_flow(flows_, FlowId(flow), sim_, done_);

@@ -22,7 +22,7 @@ struct LinkChange {
   Rate capacity;
 };
 
-// The links that a flow crosses, in order. Whoever starts a flow keeps its path alive until the flow is done.
+// The links that a flow crosses, in order. A network copies what it is given.
 using Path = std::span<const LinkId>;
 
 // Called when the last byte of a flow has arrived. The tag is what the flow was started with.

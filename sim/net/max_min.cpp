@@ -136,6 +136,7 @@ void MaxMin::cross(size_t flow) {
     const auto link = size_t(crossed_of(flow)[hop]);
     std::vector<Crossing>& crossing = crossing_[link];
     if (crossing.empty()) {
+      crossing.reserve(size_t(open_[link]));  // of many that come at once
       used_place_[link] = uint32_t(used_.size());
       used_.push_back(int32_t(link));
     }

@@ -185,9 +185,9 @@ class MaxMin {
   size_t live_ = 0;
   size_t live_hops_ = 0;
 
-  Tournament fills_next_;  // scratch of solve_from_ground()
-  std::vector<int32_t> open_;
-  bool from_ground_ = false;  // the next solve starts there
+  Tournament fills_next_;      // scratch of solve_from_ground()
+  std::vector<int32_t> open_;  // of each link: flows that cross it and do not hang yet; 0 between solves
+  bool from_ground_ = false;   // the next solve starts there
   size_t watches_ = 0;
   size_t work_ = 0;  // steps of this solve
   size_t work_max_ = std::numeric_limits<size_t>::max();

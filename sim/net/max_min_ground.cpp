@@ -10,6 +10,8 @@ namespace moesim {
 void MaxMin::solve_from_ground(Time now) {
   ++full_solves_;
   clear_links(now);
+  for (const Fresh& fresh : fresh_)
+    for (const int32_t link : path_of(fresh.flow)) ++open_[size_t(link)];
   for (size_t i = 0; i < fresh_.size(); ++i) {
     bottleneck_[fresh_[i].flow] = kNoLink;
     cross(fresh_[i].flow);
@@ -52,7 +54,6 @@ void MaxMin::clear_links(Time now) {
 void MaxMin::fill_links(Time now) {
   fills_next_.clear();
   for (const int32_t link : used_) {
-    open_[size_t(link)] = int32_t(crossing_[size_t(link)].size());
     fills_next_.add(uint32_t(link), double(clocks_[size_t(link)].capacity / open_[size_t(link)]));
   }
   fills_next_.begin();
@@ -77,6 +78,7 @@ void MaxMin::fill(int32_t link, Time now) {
   Clock& clock = clocks_[size_t(link)];
   const int64_t share = (clock.capacity - loads_[size_t(link)].others) / open_[size_t(link)];
   const int64_t level = std::max(share, int64_t(clock.capacity > 0));
+  clock.hung.reserve(size_t(open_[size_t(link)]));
   set_level(link, level, now);  // before anything hangs on its clock; it has no neighbours yet that would be told
   for (const Crossing& crossing : crossing_[size_t(link)]) {
     const uint32_t flow = crossing.flow;

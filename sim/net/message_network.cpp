@@ -1,6 +1,7 @@
 #include "sim/net/message_network.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "sim/core/check.h"
 
@@ -42,15 +43,54 @@ MessageNetwork::MessageNetwork(Simulator& sim, std::vector<Link> links, const Me
       each_by_hash_(options.paths.name() == "hash"),
       done_(done),
       rng_(Rng::stream(options.seed, "paths")),
-      network_(make_network(options.network, sim, std::move(links), {&MessageNetwork::flow_done, this})) {
-  if (!each_by_hash_) pending_.resize(moesim::links(network_).size());
+      links_(std::move(links)),
+      changes_(options.changes),
+      failed_(links_.size(), false),
+      network_(make_network(options.network, sim, links_, {&MessageNetwork::flow_done, this})) {
+  if (!each_by_hash_) pending_.resize(links_.size());
+  for (size_t number = 0; number < changes_.size(); ++number) {
+    CHECK(changes_[number].capacity <= links_[index(changes_[number].link)].capacity);
+    sim_.at<&MessageNetwork::change>(changes_[number].at, *this, number);
+  }
+}
+
+void MessageNetwork::change(uint64_t number) {
+  const LinkChange& change = changes_[number];
+  const size_t link = index(change.link);
+  const bool fails = change.capacity == Rate{};
+  if (fails != failed_[link]) failures_ += fails ? 1 : size_t(-1);
+  failed_[link] = fails;
+  choices_up_.clear();
+  set_capacity(network_, change.link, change.capacity);
+  if (fails)
+    reroute(network_, change.link, [&](Path blocked, uint64_t key) { return finder_.detour(blocked, key, failed_); });
+}
+
+bool MessageNetwork::crosses_failed(Path path) const {
+  return failures_ > 0 && std::any_of(path.begin(), path.end(), [&](LinkId link) { return failed_[index(link)]; });
+}
+
+// The path, or a detour where it is blocked; where there is none, messages wait until its links work again.
+Path MessageNetwork::up(Path path, uint64_t key) {
+  return crosses_failed(path) ? finder_.detour(path, key, failed_).value_or(path) : path;
+}
+
+std::span<const Path> MessageNetwork::choices_up(const Message& message) {
+  const std::span<const Path> all = finder_.choices(message.from, message.to);
+  if (failures_ == 0) return all;
+  std::vector<Path>& paths = choices_up_[{message.from, message.to}];
+  if (paths.empty())
+    std::copy_if(all.begin(), all.end(), std::back_inserter(paths), [&](Path path) { return !crosses_failed(path); });
+  if (paths.empty()) paths.push_back(up(all.front(), message.key));
+  return paths;
 }
 
 void MessageNetwork::send(const Message& message, uint64_t tag) {
   CHECK(tag < kIsPart);
   if (each_by_hash_) {
     ++flows_;
-    return start(network_, finder_.by_hash(message.from, message.to, message.key), message.bytes, tag);
+    const Path path = up(finder_.by_hash(message.from, message.to, message.key), message.key);
+    return start(network_, path, message.bytes, tag);
   }
   starting_.push_back(message);
   starting_tags_.push_back(tag);
@@ -63,7 +103,7 @@ void MessageNetwork::send(const Message& message, uint64_t tag) {
 void MessageNetwork::decide() {
   settling_ = false;
   const PathInput in{starting_, [&](const Message& m) { return finder_.choices(m.from, m.to); },
-                     [&](const Message& m) { return finder_.by_hash(m.from, m.to, m.key); }, links(network_), pending_};
+                     [&](const Message& m) { return finder_.by_hash(m.from, m.to, m.key); }, moesim::links(network_), pending_};
   const std::vector<PathPart> parts = policy_.decide(in, rng_);
   std::vector<Bytes> decided(starting_.size());
   std::vector<uint32_t> slots(starting_.size());
@@ -128,15 +168,16 @@ void MessageNetwork::part_done(size_t slot) {
 }
 
 Duration MessageNetwork::time_alone(const Message& message) {
+  if (!changes_.empty()) return {};
   const Path hashed[] = {finder_.by_hash(message.from, message.to, message.key)};
   const std::span<const Path> paths =
       each_by_hash_ ? std::span<const Path>(hashed) : finder_.choices(message.from, message.to);
-  Duration latency = path_latency(links(network_), paths[0]);
-  for (const Path path : paths.subspan(1)) latency = std::min(latency, path_latency(links(network_), path));
+  Duration latency = path_latency(links_, paths[0]);
+  for (const Path path : paths.subspan(1)) latency = std::min(latency, path_latency(links_, path));
   const auto [front, back] = shared_ends(paths);
   Rate narrowest{0};
   const auto cross = [&](LinkId link) {
-    const Rate capacity = links(network_)[index(link)].capacity;
+    const Rate capacity = links_[index(link)].capacity;
     if (narrowest == Rate{0} || capacity < narrowest) narrowest = capacity;
   };
   for (const LinkId link : paths[0].first(front)) cross(link);

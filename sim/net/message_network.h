@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "sim/core/random.h"
@@ -15,7 +17,8 @@ namespace moesim {
 struct MessageNetworkOptions {
   NetworkOptions network;
   PolicyChoice<PathPolicy> paths{"hash"};
-  uint64_t seed = 1;  // of path policies that draw
+  uint64_t seed = 1;                  // of path policies that draw
+  std::vector<LinkChange> changes{};  // in order of time; capacities of at most the link's own
 };
 
 class MessageNetwork {
@@ -29,7 +32,10 @@ class MessageNetwork {
   // `done` is told the tag when the last byte has arrived, never before this returns. The tag is below 2^63.
   void send(const Message& message, uint64_t tag);
 
-  // No path and no company lets a message arrive sooner after it was sent.
+  // The links with their own capacities, whatever has changed since.
+  std::span<const Link> links() const { return links_; }
+
+  // No path and no company lets a message arrive sooner after it was sent. Zero where links change.
   Duration time_alone(const Message& message);
 
   const Network& network() const { return network_; }
@@ -57,6 +63,10 @@ class MessageNetwork {
   void part_done(size_t slot);
   void decide();
   void start_part(uint32_t message, std::span<const Path> paths, Bytes bytes);
+  void change(uint64_t number);
+  bool crosses_failed(Path path) const;
+  Path up(Path path, uint64_t key);
+  std::span<const Path> choices_up(const Message& message);
   void count_pending(const Part& part, int64_t sign);
 
   Simulator& sim_;
@@ -65,6 +75,11 @@ class MessageNetwork {
   bool each_by_hash_;  // messages need not wait for each other's
   MessageDone done_;
   Rng rng_;
+  std::vector<Link> links_;
+  std::vector<LinkChange> changes_;
+  std::vector<bool> failed_;                                                   // [link]
+  size_t failures_ = 0;                                                        // links that have failed at present
+  std::map<std::pair<EndpointId, EndpointId>, std::vector<Path>> choices_up_;  // while links have failed
   Network network_;
   std::vector<Message> starting_;  // at this instant
   std::vector<uint64_t> starting_tags_;

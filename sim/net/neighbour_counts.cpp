@@ -1,14 +1,12 @@
 #include "sim/net/neighbour_counts.h"
 
-#include <bit>
-
 #include "sim/core/check.h"
 
 namespace moesim {
 namespace {
 
 // Rows up to this long are searched from end to end.
-constexpr size_t kScanned = 12;
+constexpr size_t kScanned = 16;
 
 size_t home_of(int32_t neighbour, size_t slots) { return (uint32_t(neighbour) * 0x9E3779B1u >> 7) & (slots - 1); }
 
@@ -34,9 +32,9 @@ size_t NeighbourCounts::find(const Row& row, int32_t neighbour) {
 }
 
 void NeighbourCounts::index_all(Row& row) {
-  size_t slots = 4 * kScanned;
-  while (slots < 3 * row.neighbours.size()) slots *= 2;
-  row.slots.assign(std::bit_ceil(slots), 0);
+  size_t slots = 2 * kScanned;
+  while (2 * slots < 3 * row.neighbours.size()) slots *= 2;
+  row.slots.assign(slots, 0);
   for (size_t place = 0; place < row.neighbours.size(); ++place)
     row.slots[slot_of(row, row.neighbours[place].link)] = uint32_t(place + 1);
 }
@@ -49,7 +47,7 @@ void NeighbourCounts::add(int32_t link, int32_t neighbour) {
     return;
   }
   row.neighbours.push_back({neighbour, 1});
-  if (row.slots.empty() ? row.neighbours.size() > kScanned : 3 * row.neighbours.size() > 2 * row.slots.size())
+  if (row.slots.empty() ? row.neighbours.size() > kScanned : 4 * row.neighbours.size() > 3 * row.slots.size())
     index_all(row);
   else if (!row.slots.empty())
     row.slots[slot_of(row, neighbour)] = uint32_t(row.neighbours.size());

@@ -9,7 +9,7 @@ Network make_network(const NetworkOptions& options, Simulator& sim, std::vector<
     return Network(std::in_place_type<IdealNetwork>, sim, std::move(links), done);
   if (options.fidelity == Fidelity::packet)
     return Network(std::in_place_type<PacketNetwork>, sim, std::move(links), done, options.packet);
-  return Network(std::in_place_type<FlowNetwork>, sim, std::move(links), done);
+  return Network(std::in_place_type<FlowNetwork>, sim, std::move(links), done, FlowOptions{options.rate_tolerance});
 }
 
 void start(Network& network, Path path, Bytes bytes, uint64_t tag) {
@@ -19,6 +19,23 @@ void start(Network& network, Path path, Bytes bytes, uint64_t tag) {
 void start_sprayed(Network& network, std::span<const Path> paths, Bytes bytes, uint64_t tag) {
   CHECK(sprays(network));
   std::get<PacketNetwork>(network).start(paths, bytes, tag);
+}
+
+void set_capacity(Network& network, LinkId link, Rate capacity) {
+  CHECK(!std::holds_alternative<IdealNetwork>(network));
+  std::visit(
+      [&](auto& n) {
+        if constexpr (requires { n.set_capacity(link, capacity); }) n.set_capacity(link, capacity);
+      },
+      network);
+}
+
+void reroute(Network& network, LinkId link, const FlowNetwork::Detour& detour) {
+  std::visit(
+      [&](auto& n) {
+        if constexpr (requires { n.reroute(link, detour); }) n.reroute(link, detour);
+      },
+      network);
 }
 
 LinkUse use(const Network& network, LinkId link) {

@@ -44,6 +44,12 @@ void start(Network& network, Path path, Bytes bytes, uint64_t tag);
 inline bool sprays(const Network& network) { return std::holds_alternative<PacketNetwork>(network); }
 void start_sprayed(Network& network, std::span<const Path> paths, Bytes bytes, uint64_t tag);
 
+// From now on; a link of no capacity has failed. Ideal networks do not share links, and know no changes.
+void set_capacity(Network& network, LinkId link, Rate capacity);
+
+// Asks for another path for each flow that crosses the link (FlowNetwork::reroute).
+void reroute(Network& network, LinkId link, const FlowNetwork::Detour& detour);
+
 LinkUse use(const Network& network, LinkId link);
 std::span<const Link> links(const Network& network);
 

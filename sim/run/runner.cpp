@@ -10,6 +10,7 @@
 #include "sim/moe/step_graph.h"
 #include "sim/run/accounts.h"
 #include "sim/run/cluster.h"
+#include "sim/run/link_changes.h"
 #include "sim/run/memory_plan.h"
 #include "sim/run/names.h"
 #include "sim/run/routing_source.h"
@@ -63,7 +64,9 @@ Placement placement_of(const LoadedScenario& loaded, const Layout& layout, const
 CommunicationModel communication_of(const LoadedScenario& loaded, const Topology& topology) {
   const CommunicationConfig& config = loaded.scenario.communication;
   std::vector<EndpointId> endpoints;
+  std::vector<EndpointId> nic_endpoints;
   for (const VertexId gpu : topology.gpus) endpoints.push_back(endpoint_of(gpu));
+  for (const VertexId gpu : topology.gpus) nic_endpoints.push_back(endpoint_of(by_nic(topology, gpu)));
   return {.all_to_all = config.all_to_all,
           .reduction = config.reduction,
           .token_copies = config.token_copies,
@@ -71,7 +74,8 @@ CommunicationModel communication_of(const LoadedScenario& loaded, const Topology
           .stack = config.stack,
           .dispatch_token = token_bytes(loaded.model.hidden, loaded.scenario.precision.dispatch),
           .combine_token = token_bytes(loaded.model.hidden, loaded.scenario.precision.combine),
-          .endpoints = std::move(endpoints)};
+          .endpoints = std::move(endpoints),
+          .nic_endpoints = std::move(nic_endpoints)};
 }
 
 // What each link has carried since `before`, which then becomes what it has carried by now.
@@ -107,6 +111,23 @@ void end_record(RunRecord& record, const Accounts& accounts, Topology topology) 
   record.topology = std::move(topology);
 }
 
+MessageNetworkOptions network_options(const LoadedScenario& loaded, const Topology& topology) {
+  const Scenario& scenario = loaded.scenario;
+  return {.network = {scenario.network, scenario.rate_tolerance.fraction, scenario.packet},
+          .paths = scenario.paths,
+          .seed = scenario.seed,
+          .changes = link_changes_of(loaded, topology)};
+}
+
+// Ends the run when the step is done: links may still change later.
+void halt(void* sim, GraphId) { static_cast<Simulator*>(sim)->halt(); }
+
+[[noreturn]] void throw_cut_off(const LoadedScenario& loaded) {
+  throw ConfigError(loaded.source, {fault_at(loaded.root, "/link_changes",
+                                             "failed links cut GPUs off that have bytes for each other, and none of "
+                                             "these links comes back")});
+}
+
 // Invariants 3 and 5 of docs/invariants.md, for one step that has run. An ideal network carries more than its links
 // can.
 void check_step(const StepGraph& step, const StepRouting& routing, const WorkBounds& bounds, Fidelity fidelity,
@@ -128,6 +149,7 @@ void check_scenario(const LoadedScenario& loaded) {
   const Cluster cluster = build_cluster(loaded);
   const Batch batch = batch_of(loaded.scenario, cluster.layout);
   plan_memory(loaded, cluster.layout, batch);
+  link_changes_of(loaded, cluster.topology);
 }
 
 Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
@@ -147,8 +169,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   const size_t streams = size_t(layout.gpus) * kLanes;
   const std::vector<int32_t> pools(size_t(layout.gpus), loaded.gpu.sms);
   Simulator sim;
-  Executor executor(sim, {{scenario.network}, scenario.paths, scenario.seed}, cluster.topology.links, paths, streams,
-                    pools);
+  Executor executor(sim, network_options(loaded, cluster.topology), cluster.topology.links, paths, streams, pools);
   if (control.progress != nullptr) executor.count_tasks(&control.progress->tasks_done);
 
   if (control.record != nullptr) begin_record(*control.record, executor, cluster);
@@ -165,10 +186,10 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
     payload += graph.payload;
     if (control.progress != nullptr) expect_tasks(*control.progress, graph.graph, scenario.steps - step);
     const Time begin = sim.now();
-    const GraphId id = executor.submit(graph.graph);
+    const GraphId id = executor.submit(graph.graph, {&halt, &sim});
     complete = sim.run(control.stop);
     if (!complete) break;
-    CHECK(executor.finished(id));
+    if (!executor.finished(id)) throw_cut_off(loaded);
     CHECK(executor.bytes_sent() == payload);  // invariant 2
     CHECK(executor.bytes_delivered() == payload);
     const WorkBounds bounds =

@@ -207,6 +207,7 @@ struct Scenario {
   MemoryConfig memory;
   Fidelity network = Fidelity::flow;
   Percentage rate_tolerance;
+  PacketOptions packet;
   PolicyChoice<PathPolicy> paths{"hash"};
   std::vector<LinkChangeConfig> link_changes;
   int32_t steps = 1;
@@ -231,9 +232,11 @@ void fields(Visitor& v, Scenario& s) {
   v.optional("communication", s.communication, "collectives");
   v.optional("cost", s.cost, "what kernels reach of the data sheet's rates");
   v.optional("memory", s.memory, "memory of a GPU");
-  v.optional("network", s.network, "fidelity: `ideal` has no contention, `flow` shares links max-min fairly");
+  v.optional("network", s.network,
+             "fidelity: `ideal` has no contention, `flow` shares links max-min fairly, `packet` has queues and losses");
   v.optional("rate_tolerance", s.rate_tolerance, between(Percentage{0}, Percentage{0.1}),
              "how far the times of transfers may be off for the sake of speed, `flow` only; 0% is exact");
+  v.optional("packet", s.packet, "ports, packets and transport of the network `packet`");
   v.optional("paths", s.paths, "over which of several equal paths messages travel");
   v.optional("link_changes", s.link_changes, "links that fail, slow down or come back during the run");
   v.optional("steps", s.steps, between(1, 1'000'000), "steps to run");

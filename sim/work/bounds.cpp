@@ -77,7 +77,7 @@ WorkBounds work_bounds(const TaskGraph& graph, MessageNetwork& network, std::spa
   }
   for (size_t p = 0; p < pools.size(); ++p) bounds.pools.push_back({int64_t(unit_ps[p] / pools[p])});
 
-  const std::span<const Link> links = moesim::links(network.network());
+  const std::span<const Link> links = network.links();
   CHECK(carried.size() == links.size());
   for (size_t l = 0; l < links.size(); ++l) bounds.links.push_back(transfer_time(carried[l], links[l].capacity));
   return bounds;

@@ -61,8 +61,10 @@ inline PlanRun run_plan(const CollectivePlan& plan, int32_t ranks, const Topolog
   Routes routes(topology, 1);
   RoutedPaths paths(topology, routes);
   std::vector<Member> members;
-  for (int32_t rank = 0; rank < ranks; ++rank)
-    members.push_back({endpoint_of(vertex_of(topology, GpuId{rank})), StreamId{rank}, kNoPool, 0, stack, {}});
+  for (int32_t rank = 0; rank < ranks; ++rank) {
+    const VertexId gpu = vertex_of(topology, GpuId{rank});
+    members.push_back({endpoint_of(gpu), endpoint_of(by_nic(topology, gpu)), StreamId{rank}, kNoPool, 0, stack, {}});
+  }
   TaskGraph graph;
   add_collective(graph, plan, members, std::vector<uint32_t>(size_t(ranks), 0), 1);
   Simulator sim;

@@ -1,60 +1,17 @@
 #include <gtest/gtest.h>
 
-#include <boost/graph/edmonds_karp_max_flow.hpp>
 #include <set>
 
 #include "sim/config/reader.h"
 #include "sim/config/writer.h"
 #include "sim/core/random.h"
 #include "tests/topologies/built.h"
+#include "tests/topologies/measures.h"
+#include "tests/topologies/random_options.h"
 #include "topologies/routes.h"
 
 namespace moesim {
 namespace {
-
-int count(const Topology& topology, VertexKind kind) {
-  int vertices = 0;
-  for (const auto id : boost::make_iterator_range(boost::vertices(topology.graph)))
-    vertices += topology.graph[id].kind == kind;
-  return vertices;
-}
-
-// What the GPUs of servers [0, split) can send at once to those of the others: the maximum flow, which by duality is
-// the smallest cut.
-double cross_section(const Topology& topology, int32_t split) {
-  using Traits = boost::adjacency_list_traits<boost::vecS, boost::vecS, boost::directedS>;
-  using FlowGraph = boost::adjacency_list<
-      boost::vecS, boost::vecS, boost::directedS, boost::no_property,
-      boost::property<boost::edge_capacity_t, int64_t,
-                      boost::property<boost::edge_residual_capacity_t, int64_t,
-                                      boost::property<boost::edge_reverse_t, Traits::edge_descriptor>>>>;
-  const size_t vertices = boost::num_vertices(topology.graph);
-  FlowGraph flow(vertices + 2);
-  auto capacity = boost::get(boost::edge_capacity, flow);
-  auto reverse = boost::get(boost::edge_reverse, flow);
-  const auto add = [&](size_t from, size_t to, int64_t rate) {
-    const auto there = boost::add_edge(from, to, flow).first;
-    const auto back = boost::add_edge(to, from, flow).first;
-    capacity[there] = rate;
-    capacity[back] = 0;
-    reverse[there] = back;
-    reverse[back] = there;
-  };
-  for (size_t link = 0; link < topology.links.size(); ++link)
-    add(index(topology.places[link].from), index(topology.places[link].to),
-        int64_t(topology.links[link].capacity.bytes_per_s));
-  for (const VertexId gpu : topology.gpus) {
-    const bool sends = vertex(topology, gpu).node < split;
-    add(sends ? vertices : index(gpu), sends ? index(gpu) : vertices + 1, INT64_MAX / 1'000'000);
-  }
-  return double(boost::edmonds_karp_max_flow(flow, vertices, vertices + 1));
-}
-
-TopologyInput servers(int32_t nodes) {
-  TopologyInput in;
-  in.nodes = nodes;
-  return in;
-}
 
 // A server has 23 vertices and 29 duplex links (topology_test.cpp). One server a leaf sends 8 x 50 GB/s up, which takes
 // 8 spines of 50 GB/s. Vertices: 2 x 23 + 2 leaves + 8 spines. Duplex links: 2 x 29 + 16 NIC ports + 2 x 8 uplinks.
@@ -147,7 +104,8 @@ TEST(Builders, SayWhatToChange) {
 
 // 10,000,000 servers of 23 vertices are 230 million; the spines of an absurd link rate go beyond any integer.
 TEST(Builders, RefuseAbsurdSizesBeforeTheyAllocate) {
-  for (const char* name : {"leaf-spine", "rail-optimised", "single-node"})
+  for (const char* name : {"leaf-spine", "rail-optimised", "rail-only", "single-node", "nvl72", "pcie-tree", "fat-tree",
+                           "dragonfly", "nic-islands", "wan"})
     EXPECT_NE(complaint(name, servers(INT32_MAX)).find("more than the 100000 that can be simulated"), std::string::npos)
         << name;
   EXPECT_NE(complaint("leaf-spine", servers(8), R"({"link": "1e-300 GB/s"})").find("more than the 100000"),
@@ -166,37 +124,52 @@ TEST(NodeSpec, ReadsBackAsItWasWritten) {
   EXPECT_EQ(to_json(read_struct<NodeSpec>(parse_json(json.dump(), "test"), "test")), json);
 }
 
-// What every builder promises, on random servers. The explicit list has no default, so its own tests cover it.
+// What every builder promises, on random servers with random options. The explicit list has no default, so its own
+// tests cover it.
 TEST(EveryTopology, JoinsAllGpusWithNamedLinksOfBothDirections) {
-  for (const auto& entry : Registry<TopologyBuilder>::instance().entries()) {
-    const std::string& name = entry.name;
-    if (name == "graph") continue;
-    for (uint64_t seed = 0; seed < 60; ++seed) {
-      SCOPED_TRACE(name + ", seed " + std::to_string(seed));
-      Rng rng(seed);
-      TopologyInput in = servers(name == "single-node" ? 1 : int32_t(rng.between(1, 9)));
-      in.node.gpus = int32_t(rng.between(1, 8));
-      in.node.nics = int32_t(rng.between(1, in.node.gpus));
-      in.node.sockets = int32_t(rng.between(1, 4));
-      in.node.gpus_per_pcie_switch = int32_t(rng.between(1, 8));
-      if (rng.below(3) == 0) in.node.nvlink = Rate{0};
-      const Topology topology = built(name, in);
-
-      ASSERT_EQ(topology.gpus.size(), size_t(in.nodes) * size_t(in.node.gpus));
-      EXPECT_EQ(topology.nodes, in.nodes);
-      EXPECT_EQ(topology.by_name.size(), boost::num_vertices(topology.graph));
-      EXPECT_TRUE(Routes(topology, seed).unjoined_gpus(1).empty());
-      std::set<std::string> names;
-      for (size_t link = 0; link < topology.links.size(); ++link) {
-        EXPECT_TRUE(names.insert(link_name(topology, LinkId(link))).second);
-        EXPECT_GT(topology.links[link].capacity, Rate{0});
-        const LinkId reverse = topology.places[link].reverse;
-        ASSERT_NE(reverse, kNoLink);
-        EXPECT_EQ(topology.places[index(reverse)].from, topology.places[link].to);
-        EXPECT_EQ(topology.places[index(reverse)].to, topology.places[link].from);
-      }
+  for_random_topologies(40, [](const std::string&, const TopologyInput& in, const Topology& topology, Rng& rng) {
+    ASSERT_EQ(topology.gpus.size(), size_t(in.nodes) * size_t(in.node.gpus));
+    EXPECT_EQ(topology.nodes, in.nodes);
+    EXPECT_EQ(topology.by_name.size(), boost::num_vertices(topology.graph));
+    EXPECT_TRUE(Routes(topology, rng.next()).unjoined_gpus(1).empty());
+    std::set<std::string> names;
+    for (size_t link = 0; link < topology.links.size(); ++link) {
+      EXPECT_TRUE(names.insert(link_name(topology, LinkId(link))).second);
+      EXPECT_GT(topology.links[link].capacity, Rate{0});
+      const LinkId reverse = topology.places[link].reverse;
+      ASSERT_NE(reverse, kNoLink);
+      EXPECT_EQ(topology.places[index(reverse)].from, topology.places[link].to);
+      EXPECT_EQ(topology.places[index(reverse)].to, topology.places[link].from);
     }
+  });
+}
+
+TEST(EveryTopology, IsTheSameEachTimeItIsBuilt) {
+  std::map<uint64_t, uint64_t> digests;
+  for (int time = 0; time < 2; ++time) {
+    uint64_t built_so_far = 0;
+    for_random_topologies(5, [&](const std::string&, const TopologyInput&, const Topology& topology, Rng&) {
+      uint64_t digest = 0;
+      for (size_t link = 0; link < topology.links.size(); ++link)
+        for (const char c : link_name(topology, LinkId(link))) digest = splitmix64(digest ^ uint64_t(c));
+      EXPECT_EQ(digests.try_emplace(built_so_far++, digest).first->second, digest);
+    });
   }
+}
+
+// A server's GPUs are one run of vertices in every topology that repeats servers, and so are the parts that it shares
+// with none: costs to a destination are kept for a run.
+TEST(EveryTopology, NumbersEachServerInOneRun) {
+  for_random_topologies(5, [](const std::string&, const TopologyInput&, const Topology& topology, Rng&) {
+    std::set<int32_t> ended;
+    int32_t last = kNoNode;
+    for (const auto id : boost::make_iterator_range(boost::vertices(topology.graph))) {
+      const int32_t node = topology.graph[id].node;
+      if (node == last) continue;
+      EXPECT_TRUE(ended.insert(node).second) << topology.graph[id].name;
+      last = node;
+    }
+  });
 }
 
 }  // namespace

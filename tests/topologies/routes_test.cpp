@@ -10,43 +10,13 @@
 #include "sim/core/check.h"
 #include "sim/core/random.h"
 #include "tests/topologies/built.h"
+#include "tests/topologies/measures.h"
 
 namespace moesim {
 namespace {
 
 Topology leaf_spine(int32_t nodes, const std::string& options, const NodeSpec& node = {}) {
   return built("leaf-spine", {nodes, node}, options);
-}
-
-std::string names(const Topology& topology, Path path) {
-  if (path.empty()) return "";
-  std::string text = vertex(topology, topology.places[index(path.front())].from).name;
-  for (const LinkId link : path) text += " " + vertex(topology, topology.places[index(link)].to).name;
-  return text;
-}
-
-std::string way(const Topology& topology, const std::string& from, const std::string& to) {
-  Routes routes(topology, 1);
-  return names(topology, routes.path(*find_vertex(topology, from), *find_vertex(topology, to), 0));
-}
-
-// Connected from end to end, no vertex twice, no GPU and no third server between the ends.
-void expect_sound(const Topology& topology, Path path, VertexId from, VertexId to) {
-  VertexId at = from;
-  std::set<VertexId> seen{from};
-  for (const LinkId link : path) {
-    const LinkPlace& place = topology.places[index(link)];
-    ASSERT_EQ(place.from, at);
-    at = place.to;
-    EXPECT_TRUE(seen.insert(at).second) << "twice at " << vertex(topology, at).name;
-    if (at == to) continue;
-    const Vertex& between = vertex(topology, at);
-    EXPECT_NE(between.kind, VertexKind::gpu) << between.name;
-    EXPECT_TRUE(between.node == kNoNode || between.node == vertex(topology, from).node ||
-                between.node == vertex(topology, to).node)
-        << between.name;
-  }
-  EXPECT_EQ(at, to);
 }
 
 // Counts of a fair draw among `bins` have a chi-square with bins - 1 degrees of freedom: mean bins - 1, variance twice
@@ -314,6 +284,37 @@ TEST(Routes, StayValidWhenTheyMove) {
   const Path path = routes.path(topology.gpus[0], topology.gpus[8], 0);
   Routes moved = std::move(routes);
   EXPECT_EQ(moved.path(topology.gpus[0], topology.gpus[8], 0).data(), path.data());
+}
+
+// GPUs of one server that stay off NVLink: out through the NIC of the one and in through that of the other, over the
+// fabric as if they were in two servers; with one NIC for both, through that. Without a fabric they keep to NVLink.
+TEST(Routes, GoByNicInsideAServerToo) {
+  const auto by_nics = [](const Topology& topology, const std::string& from, const std::string& to) {
+    Routes routes(topology, 1);
+    const VertexId source = by_nic(topology, *find_vertex(topology, from));
+    const VertexId target = by_nic(topology, *find_vertex(topology, to));
+    const Path path = routes.path(source, target, 0);
+    EXPECT_EQ(routes.choices(source, target).size(), 1u);
+    EXPECT_EQ(names(topology, routes.choices(source, target)[0]), names(topology, path));
+    return names(topology, path);
+  };
+  const Topology two = leaf_spine(2, R"({"nodes_per_leaf": 2})");
+  EXPECT_EQ(by_nics(two, "node0/gpu0", "node0/gpu1"),
+            "node0/gpu0 node0/pcie0 node0/nic0 leaf0 node0/nic1 node0/pcie0 node0/gpu1");
+  EXPECT_EQ(by_nics(two, "node0/gpu3", "node1/gpu2"), way(two, "node0/gpu3", "node1/gpu2"));
+  EXPECT_EQ(by_nics(two, "node0/gpu3", "node0/gpu3"), "");
+  const Topology rails = built("rail-optimised", {2, NodeSpec{}}, R"({"spines": 1})");
+  EXPECT_EQ(by_nics(rails, "node0/gpu0", "node0/gpu1"),
+            "node0/gpu0 node0/pcie0 node0/nic0 leaf0 spine0 leaf1 node0/nic1 node0/pcie0 node0/gpu1");
+  NodeSpec shared;
+  shared.gpus = 2;
+  shared.nics = 1;
+  EXPECT_EQ(by_nics(leaf_spine(2, "{}", shared), "node0/gpu0", "node0/gpu1"),
+            "node0/gpu0 node0/pcie0 node0/nic0 node0/pcie0 node0/gpu1");
+  NodeSpec alone;
+  alone.nics = 0;
+  const Topology one = built("single-node", {1, alone});
+  EXPECT_EQ(by_nics(one, "node0/gpu0", "node0/gpu1"), way(one, "node0/gpu0", "node0/gpu1"));
 }
 
 }  // namespace

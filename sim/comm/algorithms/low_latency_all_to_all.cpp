@@ -11,6 +11,7 @@ namespace {
 struct LowLatencyOptions {
   Bytes message;
   Duration post;
+  bool nvlink = true;  // since DeepEP's pull request 173, May 2025
 };
 
 template <class Visitor>
@@ -19,6 +20,8 @@ void fields(Visitor& v, LowLatencyOptions& s) {
              "what two ranks have for each other goes in messages of this size, as a token; 0 B: in one");
   v.optional("post", s.post, between(Duration{}, 1_s),
              "of each message, at its sender, one after another before the first byte; beside the stack's `send`");
+  v.optional("nvlink", s.nvlink,
+             "GPUs of a server use NVLink; without it all pairs talk through their NICs, as in DeepEP's first kernels");
 }
 
 CollectivePlan all_to_all_low_latency(const AllToAllInput& in, const LowLatencyOptions& options, Rng&) {
@@ -32,6 +35,7 @@ CollectivePlan all_to_all_low_latency(const AllToAllInput& in, const LowLatencyO
   CollectivePlan plan = builder.take();
   plan.message_max = options.message;
   plan.message_send = options.post;
+  plan.by_nic = !options.nvlink;
   return plan;
 }
 

@@ -45,7 +45,7 @@ FlowBook PacketEngine::book_of(Path path, std::span<const Path> paths, Bytes byt
   }
   if (!has_links || bytes == Bytes{}) return book;
   const int64_t packets = (bytes.count - 1) / rules_.mtu.count + 1;
-  CHECK(packets <= INT32_MAX);  // kAtLast is the bit above
+  CHECK(packets < int64_t(1) << kNumberBits);
   book.packets = uint32_t(packets);
   book.last_bytes = uint16_t(bytes.count - (packets - 1) * rules_.mtu.count);
   return book;

@@ -60,7 +60,19 @@ class PacketEngine {
   Packet next_packet(FlowBook& flow, uint32_t slot);
   void finish(const FlowBook& flow);
 
-  static constexpr uint64_t kAtLast = 1u << 31;  // of a word with a number, where the header was cut
+  // The lower half of a word about a packet that was trimmed: its number, how often it has been lost by now, and
+  // whether that was on its last link.
+  static constexpr uint32_t kNumberBits = 28;
+  static constexpr uint32_t kAtLast = 1u << 31;
+  static uint32_t trim_of(const Packet& packet) {
+    return packet.number | losses_with(packet) << kNumberBits | (packet.hop + 1 == packet.hops ? kAtLast : 0);
+  }
+  static uint32_t losses_with(const Packet& packet) { return std::min(packet.losses + 1u, kLossesMax); }
+  // What a packet that is lost again waits longer, or flows that are in step could stop each other for ever.
+  Duration backoff(const Packet& packet, Duration unit) {
+    if (packet.losses == 0) return {};
+    return {int64_t(rng_.uniform() * double((int64_t(1) << packet.losses) * unit.ps))};
+  }
   static uint64_t pack(uint32_t slot, uint32_t low) { return uint64_t(slot) << 32 | low; }
   static uint32_t slot_of(uint64_t word) { return uint32_t(word >> 32); }
 
@@ -249,7 +261,8 @@ void PacketEngineOf<T>::credit_arrives(uint64_t slot) {
 template <class T>
 void PacketEngineOf<T>::trim_told(uint64_t word) {
   event_of(slot_of(word));
-  resend(slot_of(word), {uint32_t(word), 0, 1, nullptr, kNone}, true);
+  const uint32_t number = uint32_t(word) & ((1u << kNumberBits) - 1);
+  resend(slot_of(word), {number, 0, uint32_t(word) >> kNumberBits & kLossesMax, nullptr, kNone}, true);
 }
 
 template <class T>
@@ -332,14 +345,13 @@ void PacketEngineOf<T>::lose(const Packet& packet, bool is_trimmed) {
   ++flow.events;
   if (is_trimmed) {
     ++did.trims;
-    const Duration left = path_latency(links_, route.subspan(packet.hop));
-    const bool is_at_last = packet.hop + 1 == packet.hops;
-    sim_.after<&PacketEngineOf::header_arrives>(left, *this, pack(packet.flow, packet.number) | is_at_last * kAtLast);
+    const Duration left = path_latency(links_, route.subspan(packet.hop)) + backoff(packet, flow.packet_time);
+    sim_.after<&PacketEngineOf::header_arrives>(left, *this, pack(packet.flow, trim_of(packet)));
   } else {
     ++did.drops;
-    const uint32_t losses = std::min(packet.losses + 1u, kLossesMax);
-    notes_.append(flow.missing, {packet.number, packet.order, losses, packet.route, kNone});
-    const Duration timeout = (int64_t(1) << packet.losses) * std::max(timeout_, flow.round_trip);
+    notes_.append(flow.missing, {packet.number, packet.order, losses_with(packet), packet.route, kNone});
+    const Duration once = std::max(timeout_, flow.round_trip);
+    const Duration timeout = (int64_t(1) << packet.losses) * once + backoff(packet, once);
     sim_.after<&PacketEngineOf::time_out>(timeout, *this, pack(packet.flow, packet.order));
   }
 }
@@ -414,7 +426,7 @@ void PacketEngineOf<T>::header_arrives(uint64_t word) {
   const uint32_t slot = slot_of(word);
   Flow& flow = event_of(slot);
   ++flow.events;
-  sim_.after<&PacketEngineOf::trim_told>(flow.latency, *this, word & ~kAtLast);
+  sim_.after<&PacketEngineOf::trim_told>(flow.latency, *this, word);
   if constexpr (T::kHasCredits) {
     ++flow.credits_left;
     earn(slot, (word & kAtLast) != 0 ? Arrival::trimmed_at_last_link : Arrival::trimmed_before, false);
@@ -447,6 +459,7 @@ void PacketEngineOf<T>::pay(uint64_t link) {
   Payer& payer = payers_[link];
   const uint32_t slot = payer.first_due;
   Flow& flow = flows_[slot];
+  CHECK(flow.credits_due > 0);
   payer.first_due = flow.next_due;
   if (--flow.credits_due > 0) {
     flow.next_due = kNone;

@@ -11,7 +11,8 @@ namespace {
 
 double backlog_s(Path path, const std::vector<double>& pending, std::span<const Link> links) {
   double most = 0;
-  for (const LinkId link : path) most = std::max(most, pending[index(link)] / links[index(link)].capacity.bytes_per_s);
+  for (const LinkId link : path)
+    most = std::max(most, pending[index(link)] / std::max(1.0, links[index(link)].capacity.bytes_per_s));
   return most;
 }
 

@@ -56,6 +56,7 @@ struct Credit {
   static void lost(State& state, int64_t, bool is_trimmed, Time, const Options&) { state.allowed += !is_trimmed; }
   static void credited(State& state) { ++state.allowed; }
   static uint32_t earned(State& state, Arrival arrival, bool is_marked, uint32_t left, const Options&) {
+    CHECK(state.on_the_way > 0);
     --state.on_the_way;
     uint32_t credits = arrival == Arrival::trimmed_before && state.on_the_way > 0 ? 0 : 1;
     if (arrival == Arrival::whole && !is_marked && state.on_the_way + 1 < state.window &&

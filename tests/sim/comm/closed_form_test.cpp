@@ -155,31 +155,5 @@ TEST(EverySparseCollective, TakesTheTimeOfItsClosedForm) {
       }
 }
 
-// On real wiring everything still arrives, however it is routed and shared.
-TEST(EveryAllToAll, ArrivesOnEveryTopology) {
-  NodeSpec node;
-  node.gpus = 4;
-  node.nics = 2;
-  const std::vector<Topology> topologies = {
-      build_topology("leaf-spine", {3, node}, R"({"nodes_per_leaf": 1, "oversubscription": 2})"),
-      build_topology("rail-optimised", {3, node}, R"({"nodes_per_pod": 2})"),
-      build_topology("single-node", {1, NodeSpec{.gpus = 12, .nics = 0}}),
-  };
-  for (const auto& entry : Registry<AllToAllAlgorithm>::instance().entries())
-    for (const Topology& topology : topologies)
-      for (const Fidelity fidelity : {Fidelity::flow, Fidelity::ideal}) {
-        SCOPED_TRACE(entry.name);
-        Rng rng(3);
-        const int32_t ranks = 10;  // the last node is not full
-        std::vector<Bytes> bytes;
-        for (int32_t pair = 0; pair < ranks * ranks; ++pair) bytes.push_back(Bytes{rng.between(0, 1'000'000)});
-        const std::vector<int32_t> nodes = even_nodes(ranks, 4);
-        const CollectivePlan plan = planned<AllToAllAlgorithm>(entry.name, {ranks, bytes, nodes});
-        const PlanRun run = run_plan(plan, ranks, topology, SoftwareStack{}, fidelity);
-        EXPECT_EQ(run.sent, bytes_of(plan));
-        EXPECT_EQ(run.delivered, bytes_of(plan));
-      }
-}
-
 }  // namespace
 }  // namespace moesim

@@ -40,6 +40,24 @@ TEST(AddCollective, MakesATaskARankAndAFlowATransferOfBytes) {
   EXPECT_EQ(graph.tasks[4].label, 8u);
 }
 
+// GPUs have two names, and a plan that keeps off NVLink goes by the second.
+TEST(AddCollective, GoesByNicWhereThePlanSaysSo) {
+  std::vector<Member> members(2);
+  members[0].endpoint = EndpointId{3};
+  members[0].nic_endpoint = EndpointId{13};
+  members[1].endpoint = EndpointId{4};
+  members[1].nic_endpoint = EndpointId{14};
+  CollectivePlan plan = send_receive(0, 1, 5_B);
+  for (const bool by_nic : {false, true}) {
+    plan.by_nic = by_nic;
+    TaskGraph graph;
+    add_collective(graph, plan, members, std::vector<uint32_t>(2, 0), 1);
+    ASSERT_EQ(graph.flows.size(), 1u);
+    EXPECT_EQ(graph.flows[0].message.from, EndpointId{by_nic ? 13 : 3});
+    EXPECT_EQ(graph.flows[0].message.to, EndpointId{by_nic ? 14 : 4});
+  }
+}
+
 // Launch 10 us, round 3 us, 200 ns a message sent, 500 ns a message received. Rank 0 sends 1,000 bytes in messages of
 // at most 400, so three, and one of 100 to rank 2; rank 1 answers with one. The plan adds 50 ns to each message sent.
 //   rank 0: 10 us + 4 x 250 ns;  then 3 us;  then receives 1: 500 ns
@@ -51,7 +69,7 @@ TEST(AddCollective, MakesTasksAsLongAsTheSoftwareTakes) {
   plan.message_max = 400_B;
   plan.message_send = 50_ns;
   const SoftwareStack stack{.launch = 10_us, .round = 3_us, .send = 200_ns, .receive = 500_ns};
-  const std::vector<Member> members(3, Member{EndpointId{0}, StreamId{0}, kNoPool, 0, stack, {}});
+  const std::vector<Member> members(3, Member{EndpointId{0}, EndpointId{0}, StreamId{0}, kNoPool, 0, stack, {}});
   TaskGraph graph;
   const auto last = add_collective(graph, plan, members, std::vector<uint32_t>(3, 0), 1);
   std::vector<Duration> lengths;

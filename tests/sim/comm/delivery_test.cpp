@@ -215,6 +215,57 @@ TEST(EverySparseCollective, MovesOnlyBlocksThatAreLackingAndAllOfThem) {
   }
 }
 
+// One to four servers of one to six GPUs, wired in any of three ways.
+Topology random_topology(Rng& rng) {
+  NodeSpec node;
+  node.gpus = int32_t(rng.between(1, 6));
+  node.nics = int32_t(rng.between(1, node.gpus));
+  if (rng.below(4) == 0) node.nvlink = Rate{};
+  const int32_t servers = int32_t(rng.between(1, 4));
+  const std::string per_leaf = std::to_string(rng.between(1, 3));
+  if (rng.below(3) == 0) return build_topology("single-node", {1, node});
+  if (rng.below(2) == 0)
+    return build_topology("leaf-spine", {servers, node},
+                          R"({"oversubscription": 2, "nodes_per_leaf": )" + per_leaf + "}");
+  return build_topology("rail-optimised", {servers, node}, R"({"nodes_per_pod": )" + per_leaf + "}");
+}
+
+// On real wiring, shared by all flows or by none, all that a plan sends arrives, and no rank waits for ever.
+TEST(EveryCollective, ArrivesOnEveryTopology) {
+  for_each_seed(60, [&](Rng& rng) {
+    const Topology topology = random_topology(rng);
+    const int32_t ranks = int32_t(rng.between(1, int64_t(topology.gpus.size())));
+    std::vector<int32_t> nodes;
+    for (int32_t rank = 0; rank < ranks; ++rank) nodes.push_back(node_of(topology, GpuId{rank}));
+    std::vector<Bytes> bytes;
+    for (int32_t pair = 0; pair < ranks * ranks; ++pair) bytes.push_back(Bytes{rng.between(0, 1'000'000)});
+    const Bytes buffer{rng.between(0, 1'000'000)};
+
+    std::vector<CollectivePlan> plans;
+    for (const auto& entry : Registry<AllToAllAlgorithm>::instance().entries())
+      plans.push_back(planned<AllToAllAlgorithm>(entry.name, {ranks, bytes, nodes}));
+    for (const auto& entry : Registry<ReductionAlgorithm>::instance().entries())
+      plans.push_back(planned<ReductionAlgorithm>(entry.name, {Reduction::all_reduce, ranks, buffer, nodes}));
+    for (const auto& entry : Registry<BroadcastAlgorithm>::instance().entries())
+      plans.push_back(planned<BroadcastAlgorithm>(entry.name, {ranks, ranks - 1, buffer}));
+    const std::vector<int32_t> owner = {0};
+    std::vector<std::vector<int32_t>> replicas(1);
+    for (int32_t rank = 0; rank < ranks; ++rank) replicas[0].push_back(rank);
+    for (const auto& entry : Registry<SparseAlgorithm>::instance().entries())
+      plans.push_back(planned<SparseAlgorithm>(
+          entry.name, {SparseDirection::reduce_scatter, ranks, {&buffer, 1}, owner, replicas, nodes}));
+
+    const SoftwareStack stack{.launch = 10_us, .round = 2_us, .send = 100_ns, .receive = 50_ns};
+    for (const CollectivePlan& plan : plans)
+      for (const Fidelity fidelity : {Fidelity::flow, Fidelity::ideal}) {
+        const PlanRun run = run_plan(plan, ranks, topology, stack, fidelity);
+        EXPECT_EQ(run.sent, bytes_of(plan));
+        EXPECT_EQ(run.delivered, bytes_of(plan));
+        EXPECT_GE(run.time, stack.launch);
+      }
+  });
+}
+
 TEST(SendReceive, IsOneMessage) {
   const CollectivePlan plan = send_receive(2, 0, 77_B);
   ASSERT_EQ(plan.rounds.size(), 1u);

@@ -9,29 +9,6 @@
 namespace moesim {
 namespace {
 
-// A rate vector is max-min fair exactly when no link is over capacity and every flow crosses a full link on which no
-// other flow is faster. So this checks a solution completely, without a second solver.
-void expect_max_min_fair(const FlowProblem& problem, const std::vector<size_t>& live, const MaxMin& rates) {
-  std::vector<double> load(problem.links.size(), 0), fastest(problem.links.size(), 0);
-  for (const size_t flow : live)
-    for (const LinkId link : problem.flows[flow].path) {
-      const double rate = rates.rate(FlowId(flow)).bytes_per_s;
-      load[index(link)] += rate;
-      fastest[index(link)] = std::max(fastest[index(link)], rate);
-    }
-  for (size_t link = 0; link < load.size(); ++link)
-    EXPECT_LE(load[link], problem.links[link].capacity.bytes_per_s * (1 + 1e-9)) << "link " << link;
-  for (const size_t flow : live) {
-    const double rate = rates.rate(FlowId(flow)).bytes_per_s;
-    const bool has_bottleneck =
-        std::any_of(problem.flows[flow].path.begin(), problem.flows[flow].path.end(), [&](LinkId link) {
-          return load[index(link)] >= problem.links[index(link)].capacity.bytes_per_s * (1 - 1e-9) &&
-                 fastest[index(link)] <= rate * (1 + 1e-9);
-        });
-    EXPECT_TRUE(has_bottleneck) << "flow " << flow << " at " << rate;
-  }
-}
-
 // Lets the flows of the problem come in groups and go as they end, and looks at the rates after each change.
 void expect_fair_throughout(const FlowProblem& problem, Rng& rng) {
   MaxMin rates(problem.links);

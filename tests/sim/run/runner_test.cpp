@@ -126,6 +126,7 @@ TEST(RunScenario, CrossesTheFabricOnceAServerWhereCopiesAreLimitedToIt) {
   EXPECT_EQ(fabric_bytes("hierarchical"), direct);
   EXPECT_EQ(fabric_bytes("low_latency"), direct);
   EXPECT_LT(fabric_bytes("node_limited"), direct);
+  EXPECT_GT(fabric_bytes(R"({"policy": "low_latency", "nvlink": false})"), direct);
 }
 
 TEST(RunScenario, StopsCleanlyAndSaysThatItIsIncomplete) {
