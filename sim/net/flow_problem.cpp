@@ -81,8 +81,8 @@ class FlowDriver {
 
 }  // namespace
 
-FlowList::FlowList(std::initializer_list<TimedFlow> flows) {
-  for (const TimedFlow& flow : flows) push_back(flow);
+FlowList::FlowList(std::initializer_list<Listed> flows) {
+  for (const Listed& flow : flows) push_back({flow.path, flow.bytes, flow.start});
 }
 
 void FlowList::reserve(size_t flows, size_t hops) {

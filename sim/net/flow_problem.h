@@ -21,7 +21,12 @@ struct TimedFlow {
 class FlowList {
  public:
   FlowList() = default;
-  FlowList(std::initializer_list<TimedFlow> flows);
+  struct Listed {
+    std::vector<LinkId> path;
+    Bytes bytes;
+    Time start;
+  };
+  FlowList(std::initializer_list<Listed> flows);
 
   void reserve(size_t flows, size_t hops);  // hops of all paths together
   void push_back(const TimedFlow& flow);    // copies the path

@@ -86,10 +86,12 @@ class Storm {
     EXPECT_NEAR(left, std::max(0.0, left_[flow]), 1 + 1e-8 * double(problem_.flows[flow].bytes.count));
     left_[flow] = left;
     if (left < 1) return;
-    waiting_.push_back(problem_.flows.size());
-    const std::vector<LinkId> path = {LinkId(rng_.below(problem_.links.size()))};
-    problem_.flows.push_back({path, problem_.flows.bytes(flow), {}});
-    left_.push_back(left);
+    const std::vector<LinkId> other = {LinkId(rng_.below(problem_.links.size()))};
+    FlowList flows;
+    for (size_t each = 0; each < problem_.flows.size(); ++each)
+      flows.push_back({each == flow ? Path(other) : problem_.flows.path(each), problem_.flows.bytes(each), Time{}});
+    problem_.flows = std::move(flows);
+    waiting_.push_back(flow);
   }
 
   void change_a_capacity() {
