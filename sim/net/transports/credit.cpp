@@ -1,14 +1,14 @@
 // Receiver-driven credits, in the spirit of NDP (Handley et al., SIGCOMM 2017) and EQDS (Olteanu et al., NSDI 2022): a
-// flow sends its first window at line rate unasked (NDP section 3.1); from then on the receiver pays it one credit for
-// each packet that comes, at the rate of the receiver's link and to its flows in turn (NDP section 3.2). A port without
-// room cuts a packet to its header (NDP section 3.1, after Cheng et al., NSDI 2014), so that the receiver knows of the
+// flow sends its first window at line rate unasked; from then on the receiver pays it one credit for
+// each packet that comes, at the rate of the receiver's link and to its flows in turn. A port without
+// room cuts a packet to its header (NDP, after Cheng et al., NSDI 2014), so that the receiver knows of the
 // loss one path latency later, and so does the sender one more.
 //
 // Unlike in NDP, a packet that was trimmed before the receiver's link earns no credit, unless it was the last of its
 // flow on the way: what the flow has on the way shrinks by a packet. It grows again by one packet a round trip without
 // marks, up to the first window. Without this, flows that meet anywhere but on the receiver's link would go on having
-// packets trimmed, since the receiver's link, which is idle, lets them all come. Ultra Ethernet tells the two kinds of
-// trims apart for the same reason (specification 1.0, DSCP_TRIMMED_LASTHOP).
+// packets trimmed, since the receiver's link, which is idle, lets them all come. Switches can mark the two kinds of
+// trims apart for such uses (Switch Abstraction Interface, SAI-Proposal-Packet-Trimming).
 
 #include "sim/net/packet/engine_of.h"
 
