@@ -12,8 +12,8 @@
 #include "sim/config/units_text.h"
 #include "sim/moe/placement.h"
 #include "sim/moe/schedule.h"
-#include "sim/net/path_policy.h"
 #include "sim/net/packet/transport.h"
+#include "sim/net/path_policy.h"
 #include "sim/run/names.h"
 #include "topologies/builder.h"
 

@@ -19,6 +19,18 @@ constexpr uint64_t splitmix64(uint64_t z) {
   return z ^ (z >> 31);
 }
 
+// The plain splitmix64 generator, in which work sets shared with other programs are defined.
+struct SplitMix64 {
+  uint64_t state = 0;
+
+  uint64_t next() {
+    const uint64_t word = splitmix64(state);
+    state += 0x9E3779B97F4A7C15ull;
+    return word;
+  }
+  double uniform() { return double(next() >> 11) * 0x1.0p-53; }  // in [0, 1)
+};
+
 // xoshiro256** (Blackman and Vigna, 2018). Each named subsystem draws from a stream of its own, so that one more
 // draw in one of them changes nothing in the others.
 class Rng {

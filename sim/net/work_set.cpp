@@ -14,17 +14,6 @@ namespace {
 
 constexpr double kMeanBytes = 262144;  // of a flow of the all-to-alls
 
-// The plain splitmix64 generator, in which the work set is defined.
-struct SplitMix64 {
-  uint64_t state;
-  uint64_t next() {
-    const uint64_t word = splitmix64(state);
-    state += 0x9E3779B97F4A7C15ull;
-    return word;
-  }
-  double uniform() { return double(next() >> 11) * 0x1.0p-53; }
-};
-
 Bytes whole_bytes(double bytes) { return Bytes{int64_t(std::max(1.0, std::round(bytes)))}; }
 
 FlowProblem all_pairs(const LeafSpine& net, const std::vector<Bytes>& bytes_to) {

@@ -14,7 +14,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "tests/support/net_workload.h"
+#include "sim/net/work_set.h"
 #include "tests/support/rail_cluster.h"
 #include "tests/support/timed_flows.h"
 
@@ -35,12 +35,12 @@ double peak_mb() {
 
 FlowProblem work(const std::string& name, int hosts, int oversubscription) {
   const LeafSpine net(hosts, oversubscription);
-  if (name == "a2a") return a2a_workload(net);
-  if (name == "zipf") return zipf_workload(net);
-  if (name == "rnd") return with_random_sizes(a2a_workload(net));
-  if (name == "rndz") return with_random_sizes(zipf_workload(net));
+  if (name == "a2a") return work_set(Workload::a2a, net);
+  if (name == "zipf") return work_set(Workload::zipf, net);
+  if (name == "rnd") return work_set(Workload::rnd, net);
+  if (name == "rndz") return work_set(Workload::rndz, net);
   CHECK(name == "stream");
-  return stream_workload(net, oversubscription);
+  return work_set(Workload::stream, net);
 }
 
 int run_hosts(const std::string& name, int hosts, int oversubscription, double tolerance, bool errors) {

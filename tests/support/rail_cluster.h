@@ -10,7 +10,7 @@
 #include "sim/core/check.h"
 #include "sim/core/simulator.h"
 #include "sim/net/flow_network.h"
-#include "tests/support/net_workload.h"
+#include "sim/net/work_set.h"
 
 namespace moesim {
 

@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "sim/core/check.h"
+#include "sim/net/work_set.h"
 #include "tests/support/max_min_reference.h"
-#include "tests/support/net_workload.h"
 #include "tests/support/random_network.h"
 
 namespace moesim {

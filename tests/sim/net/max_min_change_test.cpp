@@ -4,8 +4,8 @@
 
 #include "sim/core/check.h"
 #include "sim/net/max_min.h"
+#include "sim/net/work_set.h"
 #include "tests/support/max_min_reference.h"
-#include "tests/support/net_workload.h"
 #include "tests/support/random_network.h"
 
 namespace moesim {
@@ -166,7 +166,7 @@ TEST(MaxMinChanges, ASolveIsSeldomAbandonedOtherwise) {
 // The hard case: an all-to-all of unequal sizes over a non-blocking fabric, where nearly every completion changes much;
 // links are watched and noticed again, and rows of neighbours are long.
 TEST(MaxMinChanges, AnAllToAllOfUnequalSizesHasItsCertificateThroughout) {
-  const FlowProblem problem = with_random_sizes(a2a_workload(LeafSpine(64, 1)));
+  const FlowProblem problem = work_set(Workload::rnd, LeafSpine(64, 1));
   MaxMin rates(problem.links);
   for (size_t flow = 0; flow < problem.flows.size(); ++flow)
     rates.add(FlowId(flow), problem.flows[flow].path, problem.flows[flow].bytes);

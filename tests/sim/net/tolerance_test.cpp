@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "sim/net/flow_network.h"
-#include "tests/support/net_workload.h"
+#include "sim/net/work_set.h"
 #include "tests/support/rail_cluster.h"
 #include "tests/support/random_network.h"
 #include "tests/support/timed_flows.h"
@@ -50,15 +50,17 @@ TEST(Tolerance, HoldsOnTheWorkSetOf256Hosts) {
   for (const int oversubscription : {1, 2}) {
     SCOPED_TRACE(oversubscription);
     const LeafSpine net(256, oversubscription);
-    expect_within(zipf_workload(net), 0.01);
-    if (oversubscription == 2) expect_within(a2a_workload(net), 0.01);
+    for (const Workload workload : {Workload::a2a, Workload::zipf, Workload::rndz})
+      expect_within(work_set(workload, net), 0.01);
+    if (oversubscription == 2) expect_within(work_set(Workload::rnd, net), 0.01);
   }
 }
 
 // Of 64 hosts there are 4,032 flows at once, few enough to be solved exactly.
 TEST(Tolerance, LeavesFewFlowsExact) {
   const LeafSpine net(64, 1);
-  for (const FlowProblem& problem : {a2a_workload(net), zipf_workload(net), with_random_sizes(zipf_workload(net))}) {
+  for (const FlowProblem& problem :
+       {work_set(Workload::a2a, net), work_set(Workload::zipf, net), work_set(Workload::rndz, net)}) {
     const TolerantTimes exact = solve_within(problem, 0);
     const TolerantTimes times = solve_within(problem, 0.05);
     EXPECT_LE(flow_errors(problem, exact.finish, times.finish).largest, 1e-9);
@@ -98,7 +100,8 @@ TEST(Tolerance, LeavesAFlowAloneExact) {
 // its capacity: 15 GB at 50 GB/s are 0.3 s more. Batched, since they are many.
 TEST(Tolerance, FollowsACapacityThatChanges) {
   FlowProblem problem{{{100_GBps, {}}}, {}};
-  for (int i = 0; i < 20'000; ++i) problem.flows.push_back({{LinkId{0}}, Bytes{1'000'000}, {}});
+  const std::vector<LinkId> path = {LinkId{0}};
+  for (int i = 0; i < 20'000; ++i) problem.flows.push_back({path, Bytes{1'000'000}, {}});
   TimedFlows flows(problem, 0.01);
   struct Change {
     FlowNetwork& network;
