@@ -21,7 +21,7 @@ constexpr double kWindowMost = 8;
 constexpr double kWindowGrowth = 1.5;
 
 // A window may make no more than this part of the flows late by more than so many tolerances.
-constexpr double kLatePart = 0.0005;
+constexpr double kLatePart = 0.0015;
 constexpr double kLateTolerances = 1;
 
 }  // namespace
