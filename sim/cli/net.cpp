@@ -107,8 +107,8 @@ void print_text(const NetJob& job, const NetAnswer& answer, const FlowTimes& tim
 
 NetAnswer answer_of(const NetJob& job, const FlowTimes& times, const std::vector<Duration>& completions) {
   NetAnswer answer;
-  answer.fidelity = name_of(job.options.fidelity);
-  answer.rate_tolerance = job.options.rate_tolerance;
+  answer.fidelity = name_of(job.options.network.fidelity);
+  answer.rate_tolerance = job.options.network.rate_tolerance;
   answer.flow_count = int64_t(job.problem.flows.size());
   answer.makespan_s = times.makespan.seconds();
   answer.p50_s = quantile(completions, 0.5).seconds();
@@ -158,7 +158,9 @@ int run(const po::variables_map& given, const std::vector<std::string>& position
   const NetJob job = net_job(given, positional);
   const bool wants_files = given.count("out") > 0;
   LinkRecorder recorder(wants_files ? job.problem.links.size() : 0);
-  const FlowTimes times = solve_flows(job.problem, job.options, wants_files ? &recorder : nullptr);
+  LinkRecorder* const listener = wants_files ? &recorder : nullptr;
+  const FlowTimes times = job.wiring ? solve_flows(job.problem, job.options, *job.wiring, listener)
+                                     : solve_flows(job.problem, job.options.network, listener);
   const std::vector<Duration> completions = sorted_completions(job.problem, times);
   const NetAnswer answer = answer_of(job, times, completions);
   if (wants_files) write_tables(given["out"].as<std::string>(), job, times, recorder);
@@ -179,6 +181,7 @@ const Command kNetCommand = {"net",
                              "  moesim net tests/golden/flows/parking_lot_3.json\n"
                              "  moesim net tests/golden/flows/ls64_a2a_2to1.json --format json\n"
                              "  moesim net --workload a2a --hosts 256 --oversubscription 2 --stats\n"
+                             "  moesim net --workload a2a --fidelity packet --paths spray --transport credit\n"
                              "  moesim net --workload stream --flows 20000 --out out/stream\n",
                              options,
                              0,

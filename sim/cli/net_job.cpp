@@ -6,6 +6,7 @@
 
 #include "sim/config/error.h"
 #include "sim/config/suggest.h"
+#include "sim/config/units_text.h"
 #include "sim/net/flow_file.h"
 #include "sim/run/names.h"
 
@@ -14,7 +15,7 @@ namespace {
 
 constexpr int32_t kHostsMax = 65'536;
 constexpr int64_t kFlowsMax = 20'000'000;  // about 5 GB
-constexpr double kToleranceMax = 0.5;
+constexpr Percentage kToleranceMax{0.1};
 
 // The faults of the options, each under its name.
 class OptionReader {
@@ -40,19 +41,24 @@ class OptionReader {
     return otherwise;
   }
 
-  // "1%" as 0.01.
-  double percentage(const char* option, double high) {
+  double percentage(const char* option, Percentage high) {
+    Percentage value;
     if (!has(option)) return 0;
-    const std::string given = text(option);
-    const bool has_sign = given.ends_with("%");
-    const char* const last = given.data() + given.size() - (has_sign ? 1 : 0);
-    double value = 0;
-    const auto [end, error] = std::from_chars(given.data(), last, value);
-    if (error == std::errc() && end == last && value >= 0 && value <= 100 * high && (has_sign || value == 0))
-      return value / 100;
+    const std::string wrong = parse_quantity(text(option), value);
+    if (wrong.empty() && value <= high) return value.fraction;
     fault(name(option),
-          fmt::format("must be a percentage between 0% and {}%, such as 1%, but is {}", 100 * high, in_quotes(given)));
+          wrong.empty() ? fmt::format("must be at most {}, but is {}", quantity_text(high), text(option)) : wrong);
     return 0;
+  }
+
+  // A policy by its name, with its default options.
+  template <class Kind>
+  PolicyChoice<Kind> policy(const char* option, const char* otherwise) {
+    if (!has(option)) return PolicyChoice<Kind>(otherwise);
+    if (Registry<Kind>::instance().find(text(option)) != nullptr) return PolicyChoice<Kind>(text(option));
+    fault(name(option), fmt::format("unknown {} {}{}", Kind::kind, in_quotes(text(option)),
+                                    suggestion(text(option), Registry<Kind>::instance().names())));
+    return PolicyChoice<Kind>(otherwise);
   }
 
   template <class Enum>
@@ -111,7 +117,7 @@ void check_source(OptionReader& options, const std::vector<std::string>& positio
   if (!positional.empty() && generated)
     options.fault("", fmt::format("give either the file {} or --workload, not both", in_quotes(positional[0])));
   if (generated) return;
-  for (const char* option : {"hosts", "oversubscription", "flows"})
+  for (const char* option : {"hosts", "oversubscription", "flows", "paths"})
     if (options.has(option)) options.fault(std::string("--") + option, "is for --workload");
 }
 
@@ -137,16 +143,24 @@ po::options_description net_job_options() {
       "flows", po::value<std::string>(), "flows of a stream; 100000 unless said")(
       "fidelity", po::value<std::string>()->default_value("flow"),
       "flow (max-min fair), packet or ideal (no contention)")(
-      "rate-tolerance", po::value<std::string>(), "how far completion times may be off, such as 1%; exact unless said");
+      "rate-tolerance", po::value<std::string>(), "how far completion times may be off, such as 1%; exact unless said")(
+      "paths", po::value<std::string>(),
+      "how flows of a workload use the spines: a name of `moesim list paths`; hash unless said")(
+      "transport", po::value<std::string>(), "of --fidelity packet: a name of `moesim list transports`");
   return options;
 }
 
 NetJob net_job(const po::variables_map& given, const std::vector<std::string>& positional) {
   OptionReader options(given);
   check_source(options, positional);
-  NetworkOptions network;
+  MessageNetworkOptions messages;
+  NetworkOptions& network = messages.network;
   network.fidelity = options.choice("fidelity", "fidelity", Fidelity::flow);
   network.rate_tolerance = options.percentage("rate-tolerance", kToleranceMax);
+  messages.paths = options.policy<PathPolicy>("paths", "hash");
+  network.packet.transport = options.policy<TransportPolicy>("transport", "credit");
+  if (network.fidelity != Fidelity::packet && options.has("transport"))
+    options.fault("--transport", "is for --fidelity packet");
   CaseOptions read;
   if (options.has("workload")) read = read_case(options);
   throw_if_any("net", options.faults());
@@ -159,8 +173,9 @@ NetJob net_job(const po::variables_map& given, const std::vector<std::string>& p
     job.problem = work_set(read.which.workload, net, read.stream_flows);
     job.link_name = [net](LinkId link) { return net.link_name(link); };
     job.work_set = read.which;
+    if (messages.paths.name() != "hash") job.wiring = std::make_unique<LeafSpinePaths>(net);
   }
-  job.options = network;
+  job.options = messages;
   return job;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,9 +22,10 @@ struct WorkSetCase {
 
 struct NetJob {
   FlowProblem problem;
-  NetworkOptions options;
+  MessageNetworkOptions options;
   std::function<std::string(LinkId)> link_name;
   std::optional<WorkSetCase> work_set;          // where it is one
+  std::unique_ptr<PathFinder> wiring;           // of a work set whose paths a policy chooses
   std::vector<int64_t> flow_ids;                // of a file
   std::vector<std::optional<double>> finish_s;  // the answers that a file knows
 };

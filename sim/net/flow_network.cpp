@@ -71,16 +71,17 @@ void FlowNetwork::set_capacity(LinkId link, Rate capacity) {
   ledger_.set_capacity(link, capacity, sim_.now());
   rates_.set_capacity(link, capacity);
   may_stall_ |= capacity == Rate{};
+  if (capacity == Rate{} && detour_) reroute(link);
   settle_later();
 }
 
-void FlowNetwork::reroute(LinkId link, const Detour& detour) {
+void FlowNetwork::reroute(LinkId link) {
   std::set<FlowId> waiting;  // whose first byte is still on its way to the links
   for (const Entering& entering : entering_) waiting.insert(entering.flows.begin(), entering.flows.end());
   for (const FlowId flow : flows_.flows()) {
     const Path path = flows_.path(flow);
     if (std::find(path.begin(), path.end(), link) == path.end()) continue;
-    const std::optional<Path> other = detour(path, flows_[flow].sequence);
+    const std::optional<Path> other = detour_(path, flows_[flow].sequence);
     if (!other) continue;
     if (waiting.contains(flow))
       flows_.set_path(flow, *other);

@@ -39,13 +39,10 @@ class FlowNetwork {
   std::span<const Link> links() const { return ledger_.links(); }
   void record(LinkRecorder* recorder) { recorder_ = recorder; }
 
-  // From now on; flows that cross the link go on at their new rates.
+  // From now on; flows that cross the link go on at their new rates. When it is nothing, what they have not brought
+  // over yet takes the detour, if there is one; without one they stay where they are.
   void set_capacity(LinkId link, Rate capacity);
-
-  // Asks for another path for each flow that crosses the link, with its path and a number of its own; what it has not
-  // yet brought over goes that way. Without another path it stays where it is.
-  using Detour = std::function<std::optional<Path>(Path blocked, uint64_t key)>;
-  void reroute(LinkId link, const Detour& detour);
+  void allow_detours(Detour detour) { detour_ = std::move(detour); }
 
   // How often rates were solved for: once an instant at which flows entered or left, however many, or once a window of
   // completions where there is a tolerance.
@@ -68,6 +65,7 @@ class FlowNetwork {
   void settle();
   void certify();
   void settle_later();
+  void reroute(LinkId link);
   void move(FlowId flow, Path path);
   Bytes bytes_on_path(FlowId flow) const;
   void leave_links(FlowId flow, Bytes entered, Bytes carried);
@@ -79,6 +77,7 @@ class FlowNetwork {
   FlowDone done_;
   FlowTable flows_;
   LinkRecorder* recorder_ = nullptr;
+  Detour detour_;
   FlowRates rates_;
   std::vector<Entering> entering_;     // places are reused
   std::vector<size_t> entering_free_;  // places that are not in use

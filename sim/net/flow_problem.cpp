@@ -10,13 +10,34 @@
 namespace moesim {
 namespace {
 
+// Flows keep to the paths that they are listed with; a flow is its own end.
+class ListedPaths final : public PathFinder {
+ public:
+  explicit ListedPaths(const FlowList& flows) : flows_(flows) {}
+
+  Path by_hash(EndpointId flow, EndpointId, uint64_t) override { return flows_.path(index(flow)); }
+  std::span<const Path> choices(EndpointId flow, EndpointId) override {
+    only_choice_ = flows_.path(index(flow));
+    return {&only_choice_, 1};
+  }
+  std::optional<Path> detour(Path, uint64_t, const std::vector<bool>&) override { return {}; }
+
+ private:
+  const FlowList& flows_;
+  Path only_choice_;
+};
+
 // Starts each flow when it is due and writes down when it is done. One event is pending at a time: it starts all flows
 // of its instant and posts that of the next, so that a million flows do not wait as a million events.
 class FlowDriver {
  public:
-  FlowDriver(const FlowProblem& problem, const NetworkOptions& options, LinkRecorder* recorder)
-      : problem_(problem), network_(make_network(options, sim_, problem.links, {&FlowDriver::done, this})) {
-    record(network_, recorder);
+  FlowDriver(const FlowProblem& problem, const MessageNetworkOptions& options, PathFinder* wiring,
+             LinkRecorder* recorder)
+      : problem_(problem),
+        listed_(problem.flows),
+        has_wiring_(wiring != nullptr),
+        network_(sim_, problem.links, options, has_wiring_ ? *wiring : listed_, {&FlowDriver::done, this}) {
+    network_.record(recorder);
     times_.finish.resize(problem.flows.size());
   }
 
@@ -24,12 +45,13 @@ class FlowDriver {
     sort_starts();
     post_starts();
     sim_.run();
-    CHECK(live(network_) == 0);
+    CHECK(live(network_.network()) == 0);
     CHECK(done_ == problem_.flows.size());
-    for (size_t link = 0; link < problem_.links.size(); ++link) times_.use.push_back(use(network_, LinkId(link)));
+    for (size_t link = 0; link < problem_.links.size(); ++link)
+      times_.use.push_back(use(network_.network(), LinkId(link)));
     times_.digest = sim_.digest.value();
     times_.events = sim_.events();
-    times_.solves = solves(network_);
+    times_.solves = solves(network_.network());
     return std::move(times_);
   }
 
@@ -58,9 +80,16 @@ class FlowDriver {
     for (; next_ < problem_.flows.size(); ++next_) {
       const size_t flow = flow_at(next_);
       if (problem_.flows.start(flow) > sim_.now()) break;
-      start(network_, problem_.flows.path(flow), problem_.flows.bytes(flow), flow);
+      network_.send(message(flow), flow);
     }
     post_starts();
+  }
+
+  Message message(size_t flow) const {
+    const Bytes bytes = problem_.flows.bytes(flow);
+    if (!has_wiring_) return {EndpointId(flow), EndpointId(flow), bytes, flow};
+    const Path path = problem_.flows.path(flow);
+    return {EndpointId(path.front()), EndpointId(path.back()), bytes, flow};
   }
 
   static void done(void* object, uint64_t flow) {
@@ -72,7 +101,9 @@ class FlowDriver {
 
   const FlowProblem& problem_;
   Simulator sim_;
-  Network network_;
+  ListedPaths listed_;
+  bool has_wiring_;
+  MessageNetwork network_;
   FlowTimes times_;
   std::vector<uint32_t> by_start_;  // empty where flows are listed by start
   size_t next_ = 0;                 // the next to start, as a place in that order
@@ -101,7 +132,14 @@ void FlowList::push_back(const TimedFlow& flow) {
 }
 
 FlowTimes solve_flows(const FlowProblem& problem, const NetworkOptions& options, LinkRecorder* recorder) {
-  return FlowDriver(problem, options, recorder).run();
+  MessageNetworkOptions messages;
+  messages.network = options;
+  return FlowDriver(problem, messages, nullptr, recorder).run();
+}
+
+FlowTimes solve_flows(const FlowProblem& problem, const MessageNetworkOptions& options, PathFinder& wiring,
+                      LinkRecorder* recorder) {
+  return FlowDriver(problem, options, &wiring, recorder).run();
 }
 
 std::vector<Duration> sorted_completions(const FlowProblem& problem, const FlowTimes& times) {

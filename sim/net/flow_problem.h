@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "sim/core/simulator.h"
-#include "sim/net/network.h"
+#include "sim/net/message_network.h"
 
 namespace moesim {
 
@@ -82,6 +82,10 @@ FlowTimes solve_flows(const FlowProblem& problem, const NetworkOptions& options,
 inline FlowTimes solve_flows(const FlowProblem& problem, Fidelity fidelity) {
   return solve_flows(problem, NetworkOptions{.fidelity = fidelity});
 }
+
+// The same over paths that a policy chooses from the wiring, whose ends are the first and the last link of each path.
+FlowTimes solve_flows(const FlowProblem& problem, const MessageNetworkOptions& options, PathFinder& wiring,
+                      LinkRecorder* recorder = nullptr);
 
 // Completion times (finish - start), in rising order.
 std::vector<Duration> sorted_completions(const FlowProblem& problem, const FlowTimes& times);

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 
 #include "sim/core/units.h"
@@ -24,6 +26,10 @@ struct LinkChange {
 
 // The links that a flow crosses, in order. A network copies what it is given.
 using Path = std::span<const LinkId>;
+
+// Finds another path for a flow whose path crosses a failed link, by a number of the flow's own; none where there is
+// none. What it answers stays valid as long as the network.
+using Detour = std::function<std::optional<Path>(Path blocked, uint64_t key)>;
 
 // Called when the last byte of a flow has arrived. The tag is what the flow was started with.
 struct FlowDone {

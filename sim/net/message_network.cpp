@@ -48,6 +48,8 @@ MessageNetwork::MessageNetwork(Simulator& sim, std::vector<Link> links, const Me
       failed_(links_.size(), false),
       network_(make_network(options.network, sim, links_, {&MessageNetwork::flow_done, this})) {
   if (!each_by_hash_) pending_.resize(links_.size());
+  if (!changes_.empty())
+    allow_detours(network_, [this](Path blocked, uint64_t key) { return finder_.detour(blocked, key, failed_); });
   for (size_t number = 0; number < changes_.size(); ++number) {
     CHECK(changes_[number].capacity <= links_[index(changes_[number].link)].capacity);
     sim_.at<&MessageNetwork::change>(changes_[number].at, *this, number);
@@ -62,8 +64,6 @@ void MessageNetwork::change(uint64_t number) {
   failed_[link] = fails;
   choices_up_.clear();
   set_capacity(network_, change.link, change.capacity);
-  if (fails)
-    reroute(network_, change.link, [&](Path blocked, uint64_t key) { return finder_.detour(blocked, key, failed_); });
 }
 
 bool MessageNetwork::crosses_failed(Path path) const {

@@ -30,10 +30,10 @@ void set_capacity(Network& network, LinkId link, Rate capacity) {
       network);
 }
 
-void reroute(Network& network, LinkId link, const FlowNetwork::Detour& detour) {
+void allow_detours(Network& network, Detour detour) {
   std::visit(
       [&](auto& n) {
-        if constexpr (requires { n.reroute(link, detour); }) n.reroute(link, detour);
+        if constexpr (requires { n.allow_detours(detour); }) n.allow_detours(std::move(detour));
       },
       network);
 }

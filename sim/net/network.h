@@ -47,8 +47,8 @@ void start_sprayed(Network& network, std::span<const Path> paths, Bytes bytes, u
 // From now on; a link of no capacity has failed. Ideal networks do not share links, and know no changes.
 void set_capacity(Network& network, LinkId link, Rate capacity);
 
-// Asks for another path for each flow that crosses the link (FlowNetwork::reroute).
-void reroute(Network& network, LinkId link, const FlowNetwork::Detour& detour);
+// Lets flows ask for another path when their links fail. Before any link has.
+void allow_detours(Network& network, Detour detour);
 
 LinkUse use(const Network& network, LinkId link);
 std::span<const Link> links(const Network& network);

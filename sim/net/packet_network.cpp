@@ -18,6 +18,7 @@ void PacketNetwork::start(std::span<const Path> paths, Bytes bytes, uint64_t tag
 
 void PacketNetwork::start(Path path, Bytes bytes, uint64_t tag) { engine_->start(path, {}, bytes, tag); }
 void PacketNetwork::set_capacity(LinkId link, Rate capacity) { engine_->set_capacity(link, capacity); }
+void PacketNetwork::allow_detours(Detour detour) { engine_->allow_detours(std::move(detour)); }
 LinkUse PacketNetwork::use(LinkId link) const { return engine_->use(link); }
 const LinkQueueing& PacketNetwork::queueing(LinkId link) const { return engine_->queueing(link); }
 LinkQueueing PacketNetwork::queueing() const { return engine_->queueing(); }

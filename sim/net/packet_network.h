@@ -26,6 +26,7 @@ class PacketNetwork {
 
   // Zero: the link has failed. What is queued there is lost; flows take their other paths, or wait until one works.
   void set_capacity(LinkId link, Rate capacity);
+  void allow_detours(Detour detour);  // for flows that have no other path left
 
   // carried: payload that was not lost further on, each byte once. busy: time in which bits were sent.
   LinkUse use(LinkId link) const;

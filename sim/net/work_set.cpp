@@ -129,6 +129,30 @@ std::vector<std::vector<LinkId>> LeafSpine::paths(int32_t from, int32_t to) cons
   return all;
 }
 
+Path LeafSpinePaths::by_hash(EndpointId up, EndpointId down, uint64_t) {
+  const auto to = int32_t(down) - net_.hosts;
+  const std::span<const Path> all = choices(up, down);
+  const LinkId second = net_.path(int32_t(up), to)[1];
+  return *std::find_if(all.begin(), all.end(), [&](Path path) { return path[1] == second; });
+}
+
+std::span<const Path> LeafSpinePaths::choices(EndpointId up, EndpointId down) {
+  const auto [entry, is_new] = choices_.try_emplace(uint64_t(index(up)) << 32 | uint64_t(index(down)));
+  if (is_new)
+    for (std::vector<LinkId>& path : net_.paths(int32_t(up), int32_t(down) - net_.hosts))
+      entry->second.emplace_back(links_.emplace_back(std::move(path)));
+  return entry->second;
+}
+
+std::optional<Path> LeafSpinePaths::detour(Path blocked, uint64_t key, const std::vector<bool>& failed) {
+  const std::span<const Path> all = choices(EndpointId(blocked.front()), EndpointId(blocked.back()));
+  for (size_t i = 0; i < all.size(); ++i) {
+    const Path path = all[(size_t(key % all.size()) + i) % all.size()];
+    if (std::none_of(path.begin(), path.end(), [&](LinkId link) { return failed[index(link)]; })) return path;
+  }
+  return {};
+}
+
 FlowProblem work_set(Workload workload, const LeafSpine& net, int32_t stream_flows) {
   switch (workload) {
     case Workload::a2a:

@@ -4,7 +4,10 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
+#include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -35,6 +38,21 @@ struct LeafSpine {
 
  private:
   std::vector<LinkId> path_over(int32_t from, int32_t to, int32_t spine) const;
+};
+
+// The paths of that fabric, from the link up of one host to the link down of another. What has been asked for is kept.
+class LeafSpinePaths final : public PathFinder {
+ public:
+  explicit LeafSpinePaths(const LeafSpine& net) : net_(net) {}
+
+  Path by_hash(EndpointId up, EndpointId down, uint64_t key) override;
+  std::span<const Path> choices(EndpointId up, EndpointId down) override;
+  std::optional<Path> detour(Path blocked, uint64_t key, const std::vector<bool>& failed) override;
+
+ private:
+  LeafSpine net_;
+  std::deque<std::vector<LinkId>> links_;                    // of all paths; never moved
+  std::unordered_map<uint64_t, std::vector<Path>> choices_;  // by pair; looked up only
 };
 
 enum class Workload {

@@ -88,7 +88,13 @@ bool PacketEngine::turn_to_working_path(FlowBook& flow) const {
     if (works(flow.path_in_turn())) return true;
     flow.next_turn();
   }
-  return false;
+  const std::optional<Path> other = detour_ ? detour_(flow.path_in_turn(), flow.tag) : std::nullopt;
+  if (!other) return false;
+  flow.paths = {};
+  flow.path = *other;
+  flow.first_link = other->front();
+  flow.turn = 0;
+  return true;
 }
 
 // Lost packets first. The path after this one is the next packet's.

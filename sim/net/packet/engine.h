@@ -23,6 +23,7 @@ class PacketEngine {
 
   // Told of every sending over a link, also of packets that are lost further on.
   void record(LinkRecorder* recorder) { recorder_ = recorder; }
+  void allow_detours(Detour detour) { detour_ = std::move(detour); }
 
   size_t live() const { return live_; }
   std::span<const Link> links() const { return links_; }
@@ -85,6 +86,7 @@ class PacketEngine {
   std::vector<uint32_t> parked_;
   std::vector<Packet> flushed_;  // scratch
   LinkRecorder* recorder_ = nullptr;
+  Detour detour_;
   size_t failed_links_ = 0;
   size_t live_ = 0;
   uint64_t started_ = 0;

@@ -70,6 +70,23 @@ TEST(LinkChange, MovesTheRestOfAFlowToAnotherPathWhenItsLinkFails) {
   }
 }
 
+// Packets on the failed link are lost and go again, after a timeout of 100 us.
+TEST(LinkChange, SendsPacketsAnotherWayToo) {
+  for (const std::string& transport : Registry<TransportPolicy>::instance().names()) {
+    SCOPED_TRACE(transport);
+    SmallClos net(2, 1, 2);
+    const Message message{EndpointId{0}, EndpointId{1}, Bytes{1'000'000}, 3};
+    const Path path = net.by_hash(message.from, message.to, message.key);
+    MessageNetworkOptions options = with_changes({{at(44_us), path[1], Rate{0}}});
+    options.network.fidelity = Fidelity::packet;
+    options.network.packet.transport = PolicyChoice<TransportPolicy>(transport);
+    Sender sender(net, options);
+    sender.run({message});
+    EXPECT_GE(sender.arrival[0], at(104_us));
+    EXPECT_LE(sender.arrival[0], at(300_us));
+  }
+}
+
 // Failed before the first byte gets there, at 1 us of 4: all of it goes the other way.
 TEST(LinkChange, MovesAFlowThatIsStillOnItsWay) {
   SmallClos net(2, 1, 2);
