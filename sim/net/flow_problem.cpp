@@ -120,7 +120,6 @@ void FlowList::reserve(size_t flows, size_t hops) {
   hops_.reserve(hops);
   path_begin_.reserve(flows + 1);
   bytes_.reserve(flows);
-  starts_.reserve(flows);
 }
 
 void FlowList::push_back(const TimedFlow& flow) {
@@ -128,7 +127,14 @@ void FlowList::push_back(const TimedFlow& flow) {
   hops_.insert(hops_.end(), flow.path.begin(), flow.path.end());
   path_begin_.push_back(uint32_t(hops_.size()));
   bytes_.push_back(flow.bytes);
-  starts_.push_back(flow.start);
+  if (!starts_.empty()) starts_.emplace_back();
+  set_start(size() - 1, flow.start);
+}
+
+void FlowList::set_start(size_t flow, Time start) {
+  if (starts_.empty() && start == Time{}) return;
+  starts_.resize(size());
+  starts_[flow] = start;
 }
 
 FlowTimes solve_flows(const FlowProblem& problem, const NetworkOptions& options, LinkRecorder* recorder) {

@@ -35,12 +35,12 @@ class FlowList {
   bool empty() const { return bytes_.empty(); }
 
   // The path stays where it is until the next push_back().
-  TimedFlow operator[](size_t flow) const { return {path(flow), bytes_[flow], starts_[flow]}; }
+  TimedFlow operator[](size_t flow) const { return {path(flow), bytes_[flow], start(flow)}; }
   Path path(size_t flow) const { return {hops_.data() + path_begin_[flow], hops_.data() + path_begin_[flow + 1]}; }
   Bytes bytes(size_t flow) const { return bytes_[flow]; }
-  Time start(size_t flow) const { return starts_[flow]; }
+  Time start(size_t flow) const { return starts_.empty() ? Time{} : starts_[flow]; }
   void set_bytes(size_t flow, Bytes bytes) { bytes_[flow] = bytes; }
-  void set_start(size_t flow, Time start) { starts_[flow] = start; }
+  void set_start(size_t flow, Time start);
 
   class Iterator {
    public:
@@ -60,7 +60,7 @@ class FlowList {
   std::vector<LinkId> hops_;
   std::vector<uint32_t> path_begin_ = {0};  // of each flow in hops_, and the end of the last
   std::vector<Bytes> bytes_;
-  std::vector<Time> starts_;
+  std::vector<Time> starts_;  // none where all start at 0, as in a collective
 };
 
 struct FlowProblem {

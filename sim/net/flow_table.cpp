@@ -9,13 +9,15 @@ namespace moesim {
 FlowId FlowTable::insert(Path path, Bytes bytes, uint64_t tag) {
   CHECK(bytes.count >= 0);
   if (path.size() > hops_) lengthen_paths(path.size());
-  if (free_.empty()) {
-    free_.push_back(FlowId(slots_.size()));
+  FlowId flow{uint32_t(slots_.size())};
+  if (free_ == kNone) {
     slots_.emplace_back();
     paths_.resize(paths_.size() + hops_);
+  } else {
+    flow = FlowId(free_);
+    free_ = slots_[free_].tag;
   }
-  const FlowId flow = free_.back();
-  free_.pop_back();
+  ++live_;
   slots_[index(flow)] = {bytes, tag, started_++};
   set_path(flow, path);
   return flow;
@@ -28,11 +30,9 @@ void FlowTable::set_path(FlowId flow, Path path) {
 }
 
 std::vector<FlowId> FlowTable::flows() const {
-  std::vector<bool> is_free(slots_.size(), false);
-  for (const FlowId flow : free_) is_free[index(flow)] = true;
   std::vector<FlowId> flows;
   for (size_t slot = 0; slot < slots_.size(); ++slot)
-    if (!is_free[slot]) flows.push_back(FlowId(slot));
+    if (slots_[slot].bytes != kFree) flows.push_back(FlowId(slot));
   return flows;
 }
 
@@ -53,8 +53,12 @@ Path FlowTable::path(FlowId flow) const {
 }
 
 Flow FlowTable::erase(FlowId flow) {
-  free_.push_back(flow);
-  return slots_[index(flow)];
+  const Flow erased = slots_[index(flow)];
+  CHECK(erased.bytes != kFree);
+  slots_[index(flow)] = {kFree, free_, 0};
+  free_ = index(flow);
+  --live_;
+  return erased;
 }
 
 Duration path_latency(std::span<const Link> links, Path path) {

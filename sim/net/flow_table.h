@@ -27,20 +27,23 @@ class FlowTable {
   // Valid until the next insert() or set_path().
   Path path(FlowId flow) const;
   void set_path(FlowId flow, Path path);
-  size_t live() const { return slots_.size() - free_.size(); }
+  size_t live() const { return live_; }
 
   // The flows in flight, in order of slot. O(slots).
   std::vector<FlowId> flows() const;
 
  private:
   static constexpr LinkId kNoLink{-1};  // pads short paths
+  static constexpr Bytes kFree{-1};     // what a free slot carries; its tag is the next free one
+  static constexpr uint64_t kNone = UINT64_MAX;
 
   void lengthen_paths(size_t hops);
 
   std::vector<Flow> slots_;
   std::vector<LinkId> paths_;  // hops_ links a slot
   size_t hops_ = 0;            // of the longest path so far
-  std::vector<FlowId> free_;
+  uint64_t free_ = kNone;      // the first of the free slots
+  size_t live_ = 0;
   uint64_t started_ = 0;
 };
 
