@@ -159,8 +159,7 @@ int run(const po::variables_map& given, const std::vector<std::string>& position
   const bool wants_files = given.count("out") > 0;
   LinkRecorder recorder(wants_files ? job.problem.links.size() : 0);
   LinkRecorder* const listener = wants_files ? &recorder : nullptr;
-  const FlowTimes times = job.wiring ? solve_flows(job.problem, job.options, *job.wiring, listener)
-                                     : solve_flows(job.problem, job.options.network, listener);
+  const FlowTimes times = solve_flows(job.problem, job.options, job.wiring.get(), listener);
   const std::vector<Duration> completions = sorted_completions(job.problem, times);
   const NetAnswer answer = answer_of(job, times, completions);
   if (wants_files) write_tables(given["out"].as<std::string>(), job, times, recorder);

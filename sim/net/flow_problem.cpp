@@ -140,12 +140,12 @@ void FlowList::set_start(size_t flow, Time start) {
 FlowTimes solve_flows(const FlowProblem& problem, const NetworkOptions& options, LinkRecorder* recorder) {
   MessageNetworkOptions messages;
   messages.network = options;
-  return FlowDriver(problem, messages, nullptr, recorder).run();
+  return solve_flows(problem, messages, nullptr, recorder);
 }
 
-FlowTimes solve_flows(const FlowProblem& problem, const MessageNetworkOptions& options, PathFinder& wiring,
+FlowTimes solve_flows(const FlowProblem& problem, const MessageNetworkOptions& options, PathFinder* wiring,
                       LinkRecorder* recorder) {
-  return FlowDriver(problem, options, &wiring, recorder).run();
+  return FlowDriver(problem, options, wiring, recorder).run();
 }
 
 std::vector<Duration> sorted_completions(const FlowProblem& problem, const FlowTimes& times) {

@@ -83,8 +83,9 @@ inline FlowTimes solve_flows(const FlowProblem& problem, Fidelity fidelity) {
   return solve_flows(problem, NetworkOptions{.fidelity = fidelity});
 }
 
-// The same over paths that a policy chooses from the wiring, whose ends are the first and the last link of each path.
-FlowTimes solve_flows(const FlowProblem& problem, const MessageNetworkOptions& options, PathFinder& wiring,
+// The same, with links that change, and over paths that a policy chooses from the wiring, whose ends are the first and
+// the last link of each path; without wiring flows keep to the paths that are listed.
+FlowTimes solve_flows(const FlowProblem& problem, const MessageNetworkOptions& options, PathFinder* wiring,
                       LinkRecorder* recorder = nullptr);
 
 // Completion times (finish - start), in rising order.

@@ -15,8 +15,8 @@
 #include <string>
 
 #include "sim/net/work_set.h"
+#include "tests/support/flow_errors.h"
 #include "tests/support/rail_cluster.h"
-#include "tests/support/timed_flows.h"
 
 namespace moesim {
 namespace {
@@ -46,7 +46,7 @@ FlowProblem work(const std::string& name, int hosts, int oversubscription) {
 int run_hosts(const std::string& name, int hosts, int oversubscription, double tolerance, bool errors) {
   const FlowProblem problem = work(name, hosts, oversubscription);
   const double begin = cpu_s();
-  const TolerantTimes times = solve_within(problem, tolerance);
+  const FlowTimes times = solve_within(problem, tolerance);
   const double taken = cpu_s() - begin;
   fmt::print(
       "{} {} {}:1 tolerance {}: flows {} cpu_s {:.3f} peak_mb {:.0f} solves {} makespan_ms {:.6f} p99_us {:.3f}\n",

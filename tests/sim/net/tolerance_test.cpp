@@ -3,17 +3,17 @@
 
 #include "sim/net/flow_network.h"
 #include "sim/net/work_set.h"
+#include "tests/support/flow_errors.h"
 #include "tests/support/rail_cluster.h"
 #include "tests/support/random_network.h"
-#include "tests/support/timed_flows.h"
 
 namespace moesim {
 namespace {
 
 void expect_within(const FlowProblem& problem, double tolerance) {
   SCOPED_TRACE(testing::Message() << "tolerance " << tolerance);
-  const TolerantTimes exact = solve_within(problem, 0);
-  const TolerantTimes times = solve_within(problem, tolerance);
+  const FlowTimes exact = solve_within(problem, 0);
+  const FlowTimes times = solve_within(problem, tolerance);
   const FlowErrors errors = flow_errors(problem, exact.finish, times.finish);
   EXPECT_LT(times.solves, exact.solves);  // so completions were batched
   EXPECT_LE(errors.makespan, tolerance);
@@ -61,8 +61,8 @@ TEST(Tolerance, LeavesFewFlowsExact) {
   const LeafSpine net(64, 1);
   for (const FlowProblem& problem :
        {work_set(Workload::a2a, net), work_set(Workload::zipf, net), work_set(Workload::rndz, net)}) {
-    const TolerantTimes exact = solve_within(problem, 0);
-    const TolerantTimes times = solve_within(problem, 0.05);
+    const FlowTimes exact = solve_within(problem, 0);
+    const FlowTimes times = solve_within(problem, 0.05);
     EXPECT_LE(flow_errors(problem, exact.finish, times.finish).largest, 1e-9);
   }
 }
@@ -84,8 +84,8 @@ TEST(Tolerance, OfNothingGivesTheSameBytesAsWithout) {
 TEST(Tolerance, GivesTheSameAnswerAgain) {
   Rng rng(1);
   const FlowProblem problem = bursts(rng, 15'000);
-  const TolerantTimes times = solve_within(problem, 0.01);
-  const TolerantTimes again = solve_within(problem, 0.01);
+  const FlowTimes times = solve_within(problem, 0.01);
+  const FlowTimes again = solve_within(problem, 0.01);
   EXPECT_EQ(times.digest, again.digest);
   EXPECT_EQ(times.solves, again.solves);
 }
@@ -102,13 +102,10 @@ TEST(Tolerance, FollowsACapacityThatChanges) {
   FlowProblem problem{{{100_GBps, {}}}, {}};
   const std::vector<LinkId> path = {LinkId{0}};
   for (int i = 0; i < 20'000; ++i) problem.flows.push_back({path, Bytes{1'000'000}, {}});
-  TimedFlows flows(problem, 0.01);
-  struct Change {
-    FlowNetwork& network;
-    void halve() { network.set_capacity(LinkId{0}, 50_GBps); }
-  } change{flows.network()};
-  flows.sim().at<&Change::halve>(Time{} + 50_ms, change);
-  EXPECT_NEAR(flows.run().makespan.seconds(), 0.35, 0.35e-6);
+  MessageNetworkOptions options;
+  options.network.rate_tolerance = 0.01;
+  options.changes = {{Time{} + 50_ms, LinkId{0}, 50_GBps}};
+  EXPECT_NEAR(solve_flows(problem, options, nullptr).makespan.seconds(), 0.35, 0.35e-6);
 }
 
 // The two-level all-to-all on 16 nodes: 16 x 56 flows inside them, then 128 x 15 between them.
