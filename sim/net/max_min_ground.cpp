@@ -55,7 +55,8 @@ void MaxMin::clear_links(Time now) {
 void MaxMin::fill_links(Time now) {
   fills_next_.clear();
   for (const int32_t link : used_) {
-    fills_next_.add(uint32_t(link), double(clocks_[size_t(link)].capacity / open_[size_t(link)]));
+    const int64_t share = clocks_[size_t(link)].capacity / open_[size_t(link)];  // whole units
+    fills_next_.add(uint32_t(link), double(share));
   }
   fills_next_.begin();
   size_t steps_left = 2 * (used_.size() + live_hops_) + 1;  // each fills a link, or finds a share that has grown
@@ -64,7 +65,8 @@ void MaxMin::fill_links(Time now) {
     const auto [share_seen, link, seat] = fills_next_.winner();
     CHECK(share_seen < Tournament::kOut);
     const int64_t open = open_[link];
-    const double share = open > 0 ? double((clocks_[link].capacity - loads_[link].others) / open) : Tournament::kOut;
+    const int64_t whole = open > 0 ? (clocks_[link].capacity - loads_[link].others) / open : 0;
+    const double share = open > 0 ? double(whole) : Tournament::kOut;
     if (share > share_seen) {  // others have left it some of their room, or taken all its flows
       fills_next_.set_key(seat, share);
       continue;

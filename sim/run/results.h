@@ -202,7 +202,7 @@ void fields(Visitor& v, Results& s) {
   v.required("scenario", s.scenario, "its name");
   v.required("complete", s.complete,
              "false where the run was stopped; what is here then covers the steps that were done");
-  v.required("network", s.network, "fidelity used: ideal or flow");
+  v.required("network", s.network, "fidelity used: ideal, flow or packet");
   v.required("time_source", s.time_source, "where kernel times come from, and how far off they are known to be");
   v.required("notes", s.notes, "what was assumed on the way");
   v.required("digest", s.digest, "fingerprint of every task and flow; equal for equal runs");

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "sim/config/units_text.h"
 #include "sim/core/check.h"
 #include "sim/core/random.h"
 #include "sim/moe/step_graph.h"
@@ -95,6 +96,18 @@ MessageNetworkOptions network_options(const LoadedScenario& loaded, const Topolo
           .paths = scenario.paths,
           .seed = scenario.seed,
           .changes = link_changes_of(loaded, topology)};
+}
+
+// What of the network a reader of the results should know beside its fidelity.
+std::vector<std::string> network_notes(const Scenario& scenario) {
+  std::vector<std::string> notes;
+  if (scenario.rate_tolerance > Percentage{0})
+    notes.push_back(fmt::format("the times of transfers may be off by {} (rate_tolerance)",
+                                quantity_text(scenario.rate_tolerance)));
+  if (scenario.paths.name() != "hash") notes.push_back("paths are chosen by " + scenario.paths.name());
+  if (!scenario.link_changes.empty())
+    notes.push_back(fmt::format("{} link changes are part of the scenario", scenario.link_changes.size()));
+  return notes;
 }
 
 // Ends the run when the step is done: links may still change later.
@@ -205,6 +218,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   Results results = accounts.results(memory);
   results.complete = complete;
   results.notes = routing_notes(routing_source, batch, scenario.steps);
+  for (std::string& note : network_notes(scenario)) results.notes.push_back(std::move(note));
   results.digest = digest;
   results.events = events;
   results.tokens_per_step = new_tokens(batch);
