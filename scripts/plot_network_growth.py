@@ -75,7 +75,7 @@ class Axis:
 
 
 def tick_text(value):
-    return f"{value:g}" if value < 1000 else f"{value / 1000:g}k" if value < 1e6 else f"{value / 1e6:g}M"
+    return f"{value:g}" if value < 10000 else f"{value / 1000:g}k" if value < 1e6 else f"{value / 1e6:g}M"
 
 
 def panel(series, key, title, x_label, x_offset, powers_of):
