@@ -159,6 +159,8 @@ NetJob net_job(const po::variables_map& given, const std::vector<std::string>& p
   network.rate_tolerance = options.percentage("rate-tolerance", kToleranceMax);
   messages.paths = options.policy<PathPolicy>("paths", "hash");
   network.packet.transport = options.policy<TransportPolicy>("transport", "credit");
+  if (network.fidelity != Fidelity::flow && network.rate_tolerance > 0)
+    options.fault("--rate-tolerance", "is for --fidelity flow");
   if (network.fidelity != Fidelity::packet && options.has("transport"))
     options.fault("--transport", "is for --fidelity packet");
   CaseOptions read;
