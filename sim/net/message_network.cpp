@@ -60,7 +60,8 @@ void MessageNetwork::change(uint64_t number) {
   const LinkChange& change = changes_[number];
   const size_t link = index(change.link);
   const bool fails = change.capacity == Rate{};
-  if (fails != failed_[link]) failures_ += fails ? 1 : size_t(-1);
+  if (fails && !failed_[link]) ++failures_;
+  if (!fails && failed_[link]) --failures_;
   failed_[link] = fails;
   choices_up_.clear();
   set_capacity(network_, change.link, change.capacity);
@@ -88,7 +89,6 @@ std::span<const Path> MessageNetwork::choices_up(const Message& message) {
 void MessageNetwork::send(const Message& message, uint64_t tag) {
   CHECK(tag < kIsPart);
   if (each_by_hash_) {
-    ++flows_;
     const Path path = up(finder_.by_hash(message.from, message.to, message.key), message.key);
     return start(network_, path, message.bytes, tag);
   }
@@ -102,9 +102,9 @@ void MessageNetwork::send(const Message& message, uint64_t tag) {
 // Lets the policy decide over all messages of the instant at once, and starts their parts.
 void MessageNetwork::decide() {
   settling_ = false;
-  const PathInput in{starting_, [&](const Message& m) { return finder_.choices(m.from, m.to); },
-                     [&](const Message& m) { return finder_.by_hash(m.from, m.to, m.key); }, moesim::links(network_),
-                     pending_};
+  const PathInput in{starting_, [&](const Message& m) { return choices_up(m); },
+                     [&](const Message& m) { return up(finder_.by_hash(m.from, m.to, m.key), m.key); },
+                     moesim::links(network_), pending_};
   const std::vector<PathPart> parts = policy_.decide(in, rng_);
   std::vector<Bytes> decided(starting_.size());
   std::vector<uint32_t> slots(starting_.size());
@@ -137,7 +137,6 @@ void MessageNetwork::start_part(uint32_t message, std::span<const Path> paths, B
   const uint32_t slot = free_slot(parts_, free_parts_);
   parts_[slot] = {message, bytes, {paths.begin(), paths.end()}};
   ++sent_[message].parts_left;
-  ++flows_;
   count_pending(parts_[slot], 1);
   if (paths.size() == 1)
     start(network_, paths[0], bytes, kIsPart | slot);

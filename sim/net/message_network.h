@@ -41,9 +41,6 @@ class MessageNetwork {
   const Network& network() const { return network_; }
   void record(LinkRecorder* recorder) { moesim::record(network_, recorder); }
 
-  // Flows that messages were sent as.
-  uint64_t flows() const { return flows_; }
-
  private:
   // A message under way in parts that its policy has chosen.
   struct Sent {
@@ -89,7 +86,6 @@ class MessageNetwork {
   std::vector<uint32_t> free_sent_;
   std::vector<Part> parts_;
   std::vector<uint32_t> free_parts_;
-  uint64_t flows_ = 0;
 };
 
 }  // namespace moesim

@@ -23,14 +23,12 @@ Loads loads_of(const CollectivePlan& plan, int32_t ranks) {
   return loads;
 }
 
-bool operator_equal(const Transfer& a, const Transfer& b) {
-  return a.from == b.from && a.to == b.to && a.bytes == b.bytes;
-}
+bool are_equal(const Transfer& a, const Transfer& b) { return a.from == b.from && a.to == b.to && a.bytes == b.bytes; }
 
 void expect_round(const std::vector<Transfer>& round, const std::vector<Transfer>& expected) {
   ASSERT_EQ(round.size(), expected.size());
   for (const Transfer& transfer : expected)
-    EXPECT_TRUE(std::any_of(round.begin(), round.end(), [&](const Transfer& t) { return operator_equal(t, transfer); }))
+    EXPECT_TRUE(std::any_of(round.begin(), round.end(), [&](const Transfer& t) { return are_equal(t, transfer); }))
         << transfer.from << " -> " << transfer.to << ": " << transfer.bytes.count;
 }
 
@@ -169,6 +167,24 @@ TEST(NvlsReduction, TakesAnyGroup) {
       const CollectivePlan plan = planned<ReductionAlgorithm>("nvls", {Reduction::all_reduce, ranks, 1'001_B, nodes});
       EXPECT_EQ(bytes_of(plan) == Bytes{}, ranks == 1);
     }
+}
+
+// An exchange and a ring send what is least for any reduction, for any number of ranks: (ranks - 1) / ranks of the
+// buffer out of each and into each, in each half (Patarasuk and Yuan 2009, section 3).
+TEST(DirectAndRingReduction, MoveTheLeastBytesThatTheyCan) {
+  for (const char* name : {"direct", "ring"})
+    for (const Reduction reduction : {Reduction::all_reduce, Reduction::reduce_scatter, Reduction::all_gather})
+      for (int32_t ranks = 1; ranks <= 9; ++ranks) {
+        SCOPED_TRACE(testing::Message() << name << ", " << ranks << " ranks");
+        const ReductionInput input{reduction, ranks, Bytes{int64_t{ranks} * 1000}};
+        const CollectivePlan plan = planned<ReductionAlgorithm>(name, input);
+        for (const auto& round : plan.rounds)
+          for (const Transfer& transfer : round) ASSERT_NE(transfer.from, transfer.to);
+        const int64_t halves = reduction == Reduction::all_reduce ? 2 : 1;
+        const Loads loads = loads_of(plan, ranks);
+        EXPECT_EQ(loads.sent, std::vector<int64_t>(size_t(ranks), halves * 1000 * (ranks - 1)));
+        EXPECT_EQ(loads.received, loads.sent);
+      }
 }
 
 // Rings, and exchanges inside and across nodes, send what is least for any reduction: (n - 1) / n of the buffer out of
