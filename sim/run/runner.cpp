@@ -113,7 +113,9 @@ std::vector<std::string> network_notes(const Scenario& scenario) {
 // Ends the run when the step is done: links may still change later.
 void halt(void* sim, GraphId) { static_cast<Simulator*>(sim)->halt(); }
 
+// A step that has not finished though nothing is pending: only links that change can do that.
 [[noreturn]] void throw_cut_off(const LoadedScenario& loaded) {
+  CHECK(!loaded.scenario.link_changes.empty());
   throw ConfigError(loaded.source, {fault_at(loaded.root, "/link_changes",
                                              "failed links cut GPUs off that have bytes for each other, and none of "
                                              "these links comes back")});
