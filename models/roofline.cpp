@@ -16,14 +16,30 @@ double fourth_norm(double a, double b) {
   return std::max({a, b, std::sqrt(std::sqrt(a2 * a2 + b2 * b2))});
 }
 
-KernelCost move_bytes(const CostModel& model, int64_t values, double fraction, double launches) {
+KernelCost pass(const CostModel& model, int64_t values, const PassParameters& parameters) {
+  if (parameters.kernels == 0) return {};
   KernelWork work;
-  work.launch = Duration{int64_t(launches) * model.options.small_launch.ps};
+  work.launches = parameters.kernels;
+  work.launch = Duration{int64_t(parameters.kernels) * parameters.launch.ps};
   work.memory_bytes = double(bytes_of(values, Precision::bf16).count);
-  work.memory_fraction = fraction;
+  work.memory_fraction = parameters.memory;
   // A block of 256 threads that move 16 bytes each: 2,048 values. Fewer blocks than SMs leave some free.
   work.sm_fraction = std::min(1.0, double(ceil_div(values, 2048)) / model.gpu.sms);
   return roofline(model.gpu, work);
+}
+
+const PassParameters& parameters_of(const KernelParameters& kernels, RowPass pass) {
+  switch (pass) {
+    case RowPass::permute:
+      return kernels.permute;
+    case RowPass::regroup:
+      return kernels.regroup;
+    case RowPass::unregroup:
+      return kernels.unregroup;
+    case RowPass::unpermute:
+      break;
+  }
+  return kernels.unpermute;
 }
 
 }  // namespace
@@ -42,6 +58,7 @@ KernelCost roofline(const GpuSpec& gpu, const KernelWork& work) {
   cost.sm_fraction = work.sm_fraction;
   cost.memory = Bytes{int64_t(work.memory_bytes)};
   cost.flops = work.flops;
+  cost.launches = work.launches;
   cost.bound = work.compute_s > memory_s ? Bound::compute : Bound::memory;
   if (work.launch.seconds() > std::max(work.compute_s, memory_s)) cost.bound = Bound::launch;
   return cost;
@@ -61,29 +78,23 @@ KernelCost kernel_cost(const CostModel& model, const Gate& gate) {
   const DenseGemm scores{gate.tokens, gate.experts, gate.hidden, Precision::bf16};
   // Scores are fp32, 2 values of bf16 each: softmax and top-k read and write them, sorting moves index and weight.
   const int64_t values = 2 * (4 * gate.tokens * gate.experts + 6 * gate.tokens * gate.top_k);
-  const std::array parts{kernel_cost(model, scores),
-                         move_bytes(model, values, model.options.elementwise_memory, model.options.gate_kernels)};
-  return in_sequence(parts);
+  return in_sequence(std::array{kernel_cost(model, scores), pass(model, values, model.kernels.gate)});
 }
 
 KernelCost kernel_cost(const CostModel& model, const MoveRows& move) {
-  const RooflineOptions& o = model.options;
-  const double fraction = move.order == RowOrder::gather    ? o.gather_memory
-                          : move.order == RowOrder::scatter ? o.scatter_memory
-                                                            : o.scatter_add_memory;
-  return move_bytes(model, 2 * move.rows * move.width, fraction, 1);
+  return pass(model, (move.rows_read + move.rows_written) * move.width, parameters_of(model.kernels, move.pass));
 }
 
 KernelCost kernel_cost(const CostModel& model, const ElementWise& work) {
-  return move_bytes(model, work.values_read + work.values_written, model.options.elementwise_memory, 1);
+  return pass(model, work.values_read + work.values_written, model.kernels.elementwise);
 }
 
 KernelCost kernel_cost(const CostModel& model, const SwiGlu& work) {
-  return move_bytes(model, 5 * work.rows * work.intermediate, model.options.elementwise_memory, 2);
+  return pass(model, 5 * work.rows * work.intermediate, model.kernels.swiglu);
 }
 
 KernelCost kernel_cost(const CostModel& model, const Norm& norm) {
-  return move_bytes(model, 4 * norm.rows * norm.width, model.options.elementwise_memory, 2);
+  return pass(model, 4 * norm.rows * norm.width, model.kernels.norm);
 }
 
 KernelCost in_sequence(std::span<const KernelCost> kernels) {
@@ -93,6 +104,7 @@ KernelCost in_sequence(std::span<const KernelCost> kernels) {
     total.time += kernel.time;
     total.memory += kernel.memory;
     total.flops += kernel.flops;
+    total.launches += kernel.launches;
     total.sm_fraction = std::max(total.sm_fraction, kernel.sm_fraction);
     if (kernel.time > longest) {
       longest = kernel.time;

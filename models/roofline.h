@@ -13,6 +13,7 @@ struct KernelWork {
   double memory_fraction = 1;  // of the peak bandwidth
   double flops = 0;
   double sm_fraction = 1;
+  int32_t launches = 1;
 };
 
 KernelCost roofline(const GpuSpec& gpu, const KernelWork& work);

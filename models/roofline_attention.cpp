@@ -52,13 +52,13 @@ KernelCost kernel_cost(const CostModel& model, const Attention& a) {
   if (queries == 0) return {};
   const double flops_per_pair = 2.0 * double(a.heads) * double(a.qk_dim + a.v_dim);
   work.flops = pairs * flops_per_pair;
-  const double rate = model.gpu.bf16.flop_per_s * model.options.attention_compute;
+  const double rate = model.gpu.bf16.flop_per_s * model.kernels.attention.compute;
   // Queries in and results out go by the same memory, before and after the products, so they do not overlap them.
   const double ends_bytes = double(bytes_of(queries * a.heads * (a.qk_dim + a.v_dim), Precision::bf16).count);
-  const double bandwidth = model.gpu.memory_bandwidth.bytes_per_s * model.options.attention_memory;
+  const double bandwidth = model.gpu.memory_bandwidth.bytes_per_s * model.kernels.attention.memory;
   work.compute_s = padded_pairs * flops_per_pair / rate;
-  work.memory_fraction = model.options.attention_memory;
-  work.launch = model.options.attention_launch + duration_of_seconds(ends_bytes / bandwidth);
+  work.memory_fraction = model.kernels.attention.memory;
+  work.launch = model.kernels.attention.launch + duration_of_seconds(ends_bytes / bandwidth);
   work.sm_fraction = std::min(1.0, blocks / model.gpu.sms);
   KernelCost cost = roofline(model.gpu, work);
   cost.memory += Bytes{int64_t(ends_bytes)};

@@ -7,14 +7,7 @@
 namespace moesim {
 namespace {
 
-struct Tile {
-  int64_t m;
-  int64_t n;
-  double compute_fraction;
-  double start_and_end_k;  // the time of a tile's prologue and epilogue, as so much more k
-};
-
-double tile_flops(const Tile& tile, double k) { return 2.0 * double(tile.m * tile.n) * k; }
+double tile_flops(const TileParameters& tile, double k) { return 2.0 * double(tile.rows * tile.columns) * k; }
 
 // Weights, activations in and results out, in bytes.
 double gemm_bytes(int64_t weight_matrices, int64_t rows, int64_t n, int64_t k, Precision weights,
@@ -23,11 +16,19 @@ double gemm_bytes(int64_t weight_matrices, int64_t rows, int64_t n, int64_t k, P
          double(bytes_of(rows * k, activations).count) + double(bytes_of(rows * n, Precision::bf16).count);
 }
 
-// Fewer tiles than SMs: k is split among the idle ones, in parts of at least 1,024, as cuBLAS does. On an H100,
+// Fewer tiles than SMs: k is split among the idle ones, in parts of at least 1,024 say, as cuBLAS does. On an H100,
 // m = 1 to 128 rows of 4,096 x 4,096 then take the time of their bytes, as measured.
-double k_of_one_sm(int64_t tiles, int64_t sms, int64_t k) {
+double k_of_one_sm(int64_t tiles, int64_t sms, int64_t k, int64_t part_min) {
   const double parts_max = double(std::max<int64_t>(sms / tiles, 1));
-  return std::max(double(k) / parts_max, std::min(double(k), 1024.0));
+  return std::max(double(k) / parts_max, std::min(double(k), double(part_min)));
+}
+
+// PyTorch's grouped kernel picks its tile by the mean rows of a group; others take the fastest.
+std::span<const TileParameters> tiles_to_try(const GroupedGemmParameters& o, int64_t rows, int64_t groups) {
+  CHECK(!o.tiles.empty());
+  if (o.choice == TileChoice::fastest || o.tiles.size() == 1) return o.tiles;
+  const bool is_small = rows <= o.mean_rows_max * groups;
+  return std::span(o.tiles).subspan(is_small ? 0 : 1, 1);
 }
 
 }  // namespace
@@ -39,23 +40,21 @@ KernelCost kernel_cost(const CostModel& model, const DenseGemm& gemm) {
   if (gemm.m == 0 || gemm.n == 0 || gemm.k == 0) return {};
   const auto [rate, activations] = matrix_rate(model.gpu, gemm.weights);
   const double sm_rate = rate.flop_per_s / model.gpu.sms;
-  const double best = model.options.gemm_compute;
-  const double smaller = model.options.gemm_smaller_tile;
-  const std::array tiles{Tile{128, 256, best, 0}, Tile{128, 128, best * smaller, 0},
-                         Tile{64, 128, best * smaller * smaller, 0}};
+  const GemmParameters& o = model.kernels.gemm;
   KernelWork work;
-  for (const Tile& tile : tiles) {  // the library takes the fastest; so the least of monotone times, monotone itself
-    const int64_t count = ceil_div(gemm.m, tile.m) * ceil_div(gemm.n, tile.n);
+  for (const TileParameters& tile :
+       o.tiles) {  // the library takes the fastest; so the least of monotone times, monotone itself
+    const int64_t count = ceil_div(gemm.m, tile.rows) * ceil_div(gemm.n, tile.columns);
     const double waves = double(ceil_div(count, model.gpu.sms));
-    const double k = k_of_one_sm(count, model.gpu.sms, gemm.k);
-    const double seconds = waves * tile_flops(tile, k) / (sm_rate * tile.compute_fraction);
+    const double k = k_of_one_sm(count, model.gpu.sms, gemm.k, o.split_k);
+    const double seconds = waves * tile_flops(tile, k) / (sm_rate * tile.compute);
     if (work.compute_s > 0 && work.compute_s <= seconds) continue;
     work.compute_s = seconds;
     work.sm_fraction = std::min(1.0, double(count) * (double(gemm.k) / k) / model.gpu.sms);
   }
-  work.launch = model.options.gemm_launch;
+  work.launch = o.launch;
   work.memory_bytes = gemm_bytes(1, gemm.m, gemm.n, gemm.k, gemm.weights, activations);
-  work.memory_fraction = model.options.gemm_memory;
+  work.memory_fraction = o.memory;
   work.flops = 2.0 * double(gemm.m) * double(gemm.n) * double(gemm.k);
   return roofline(model.gpu, work);
 }
@@ -73,24 +72,22 @@ KernelCost kernel_cost(const CostModel& model, const GroupedGemm& gemm) {
   if (rows == 0 || gemm.n == 0 || gemm.k == 0) return {};
   const auto [rate, activations] = matrix_rate(model.gpu, gemm.weights);
   const double sm_rate = rate.flop_per_s / model.gpu.sms;
-  const RooflineOptions& o = model.options;
-  const std::array tiles{Tile{64, 128, o.grouped_smaller_tile, o.grouped_smaller_tile_k},
-                         Tile{128, 256, o.grouped_compute, o.grouped_tile_k}};
+  const GroupedGemmParameters& o = model.kernels.grouped_gemm;
   KernelWork work;
-  for (const Tile& tile : tiles) {
+  for (const TileParameters& tile : tiles_to_try(o, rows, busy_groups)) {
     int64_t m_tiles = 0;
     for (const int64_t group : gemm.rows)
-      m_tiles += 2 * ceil_div(group, 2 * tile.m);  // pairs: a cluster shares weights
-    const int64_t count = m_tiles * ceil_div(gemm.n, tile.n);
+      m_tiles += o.rows_per_cluster * ceil_div(group, o.rows_per_cluster * tile.rows);
+    const int64_t count = m_tiles * ceil_div(gemm.n, tile.columns);
     const double waves = double(ceil_div(count, model.gpu.sms));
-    const double wave_s = tile_flops(tile, double(gemm.k) + tile.start_and_end_k) / (sm_rate * tile.compute_fraction);
+    const double wave_s = tile_flops(tile, double(gemm.k) + tile.extra_k) / (sm_rate * tile.compute);
     if (work.compute_s > 0 && work.compute_s <= waves * wave_s) continue;
     work.compute_s = waves * wave_s;
     work.sm_fraction = std::min(1.0, double(count) / model.gpu.sms);
   }
-  work.launch = o.grouped_launch;
+  work.launch = o.launch;
   work.memory_bytes = gemm_bytes(busy_groups, rows, gemm.n, gemm.k, gemm.weights, activations);
-  work.memory_fraction = o.grouped_memory;
+  work.memory_fraction = o.memory;
   work.flops = 2.0 * double(rows) * double(gemm.n) * double(gemm.k);
   return roofline(model.gpu, work);
 }

@@ -14,9 +14,10 @@ namespace {
 KernelCost experts_with_regrouping(const LlmOnGpu& gpu, const OperationWork& work) {
   const int64_t rows = std::accumulate(work.expert_rows.begin(), work.expert_rows.end(), int64_t{0});
   const int64_t hidden = gpu.llm.hidden;
-  return in_sequence(std::array{kernel_cost(gpu.cost, MoveRows{rows, hidden, RowOrder::gather}),
+  const int64_t received = work.received_copies;
+  return in_sequence(std::array{kernel_cost(gpu.cost, MoveRows{received, rows, hidden, RowPass::regroup}),
                                 experts_cost(gpu, work.expert_rows),
-                                kernel_cost(gpu.cost, ElementWise{rows * hidden, work.received_copies * hidden})});
+                                kernel_cost(gpu.cost, MoveRows{rows, received, hidden, RowPass::unregroup})});
 }
 
 KernelCost kernels_of(const StepModel& model, Operation operation, const OperationWork& work) {
@@ -33,7 +34,7 @@ KernelCost kernels_of(const StepModel& model, Operation operation, const Operati
     case Operation::experts:
       return experts_with_regrouping(whole, work);
     case Operation::unpermute:
-      return kernel_cost(model.gpu, ElementWise{work.sent_copies * hidden, work.held_tokens * hidden});
+      return kernel_cost(model.gpu, MoveRows{work.sent_copies, work.held_tokens, hidden, RowPass::unpermute});
     case Operation::shared:  // LongCat-Flash has dense feed-forwards beside its experts instead of shared ones
       if (model.llm.shared_experts == 0) return dense_ffn_cost(whole, work.layer, work.held_tokens);
       return shared_experts_cost(whole, work.held_tokens);

@@ -203,7 +203,7 @@ struct Scenario {
   PolicyChoice<PlacementPolicy> placement{"contiguous"};
   PolicyChoice<SchedulePolicy> schedule{"sequential"};
   CommunicationConfig communication;
-  RooflineOptions cost;
+  KernelParameters cost;
   MemoryConfig memory;
   Fidelity network = Fidelity::flow;
   Percentage rate_tolerance;

@@ -1,0 +1,136 @@
+// What kernels of a software stack reach of a GPU's data sheet, and what they cost beside their work. All rates are
+// fractions of the data sheet's, so that the parameters measured on one GPU say something of its relatives.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "sim/config/fields.h"
+#include "sim/core/units.h"
+
+namespace moesim {
+
+// The output tile of one thread block of a GEMM. A tile takes (k + extra_k) * 2 * rows * columns operations at
+// `compute` of one SM's peak rate.
+struct TileParameters {
+  int64_t rows = 128;
+  int64_t columns = 256;
+  double compute = 0.8;
+  double extra_k = 0;  // start and end of a tile, as so much more k
+};
+
+template <class Visitor>
+void fields(Visitor& v, TileParameters& s) {
+  v.required("rows", s.rows, between<int64_t>(1, 4096), "of the output tile, along m");
+  v.required("columns", s.columns, between<int64_t>(1, 4096), "of the output tile, along n");
+  v.required("compute", s.compute, Range<double>{0, 1, true}, "of the peak rate while the tile multiplies");
+  v.optional("extra_k", s.extra_k, between(0.0, 1e6), "start and end of a tile, as so much more k");
+}
+
+struct GemmParameters {
+  Duration launch{1'600'000};  // as one node of a CUDA graph
+  double memory = 0.866;       // 2.9 TB/s
+  int64_t split_k = 1024;      // fewer tiles than SMs: k is split among the idle ones, in parts of at least so much
+  // The library takes the fastest. 0.786: 777 Tflop/s.
+  std::vector<TileParameters> tiles{
+      {128, 256, 0.786, 0}, {128, 128, 0.786 * 0.88, 0}, {64, 128, 0.786 * 0.88 * 0.88, 0}};
+};
+
+template <class Visitor>
+void fields(Visitor& v, GemmParameters& s) {
+  v.optional("launch", s.launch, between(Duration{}, Duration{1'000'000'000}), "fixed time of a dense GEMM");
+  v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth");
+  v.optional("split_k", s.split_k, between<int64_t>(1, 1'000'000), "least part of k that a thread block takes");
+  v.optional("tiles", s.tiles, "output tiles to choose from; the fastest is taken");
+}
+
+enum class TileChoice { fastest, mean_rows };
+
+constexpr auto enum_names(TileChoice) {
+  return std::to_array<std::pair<TileChoice, const char*>>(
+      {{TileChoice::fastest, "fastest"}, {TileChoice::mean_rows, "mean_rows"}});
+}
+
+struct GroupedGemmParameters {
+  Duration launch{4'000'000};
+  double memory = 0.896;  // 3.0 TB/s
+  TileChoice choice = TileChoice::fastest;
+  int64_t mean_rows_max = 128;   // with `mean_rows`: the first tile up to here, the second beyond
+  int64_t rows_per_cluster = 2;  // tiles along m that share weights, so that groups are padded to them
+  // 5.4 ns per unit of k and 134 ns a 64 x 128 tile, 11.4 ns and 2,040 ns a 128 x 256 tile.
+  std::vector<TileParameters> tiles{{64, 128, 0.405, 25}, {128, 256, 0.768, 179}};
+};
+
+template <class Visitor>
+void fields(Visitor& v, GroupedGemmParameters& s) {
+  v.optional("launch", s.launch, between(Duration{}, Duration{1'000'000'000}), "fixed time of a grouped GEMM");
+  v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth");
+  v.optional("choice", s.choice, "the fastest tile, or by the mean rows of the groups that have any");
+  v.optional("mean_rows_max", s.mean_rows_max, between<int64_t>(0, 1'000'000),
+             "where `choice` is mean_rows: the first tile up to so many rows a group, the second beyond");
+  v.optional("rows_per_cluster", s.rows_per_cluster, between<int64_t>(1, 16),
+             "tiles along m that a cluster of thread blocks takes together; groups are padded to them");
+  v.optional("tiles", s.tiles, "output tiles to choose from");
+}
+
+struct AttentionParameters {
+  Duration launch{8'800'000};  // start-up and the final reduction of split KV
+  double compute = 0.654;      // 647 Tflop/s; FlashMLA measured 0.67 on H800
+  double memory = 0.934;       // 3.13 TB/s; FlashMLA measured 0.90 on H800
+};
+
+template <class Visitor>
+void fields(Visitor& v, AttentionParameters& s) {
+  v.optional("launch", s.launch, between(Duration{}, Duration{1'000'000'000}), "fixed time of attention");
+  v.optional("compute", s.compute, Range<double>{0, 1, true}, "of the peak rate");
+  v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth");
+}
+
+// Work that passes over memory: each kernel's launch, and all bytes at a fraction of the peak bandwidth.
+struct PassParameters {
+  int32_t kernels = 1;         // 0: the stack does this inside another kernel
+  Duration launch{3'900'000};  // of each
+  double memory = 0.642;       // 2.15 TB/s
+};
+
+template <class Visitor>
+void fields(Visitor& v, PassParameters& s) {
+  v.optional("kernels", s.kernels, between<int32_t>(0, 64), "kernels launched for it; 0: part of another kernel");
+  v.optional("launch", s.launch, between(Duration{}, Duration{1'000'000'000}), "fixed time of each");
+  v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth");
+}
+
+// The defaults are measured on an H100 SXM (989 Tflop/s, 3,350 GB/s) with PyTorch 2.11, isolated kernels and whole
+// model steps fitted jointly, with fused kernels where engines fuse them.
+struct KernelParameters {
+  GemmParameters gemm;
+  GroupedGemmParameters grouped_gemm;
+  AttentionParameters attention;
+  PassParameters gate{6, Duration{3'900'000}, 0.642};     // softmax, top-k, sort and counts; a fused gate has 1 or 2
+  PassParameters norm{2, Duration{3'900'000}, 0.642};     // with the residual added before
+  PassParameters permute{0, Duration{3'900'000}, 0.985};  // dispatch packs
+  PassParameters regroup{1, Duration{3'900'000}, 0.985};  // rows still in L2 help
+  PassParameters unregroup{1, Duration{3'900'000}, 0.642};
+  PassParameters unpermute{1, Duration{3'900'000}, 0.642};
+  PassParameters swiglu{2, Duration{3'900'000}, 0.642};
+  PassParameters elementwise{1, Duration{3'900'000}, 0.642};
+};
+
+template <class Visitor>
+void fields(Visitor& v, KernelParameters& s) {
+  v.optional("gemm", s.gemm, "dense GEMMs");
+  v.optional("grouped_gemm", s.grouped_gemm, "the experts' GEMMs, all groups in one kernel");
+  v.optional("attention", s.attention, "attention over the KV cache");
+  v.optional("gate", s.gate, "softmax, top-k and the order of copies by expert, behind the router's GEMM");
+  v.optional("norm", s.norm, "norms, with the residual added before");
+  v.optional("permute", s.permute, "a token's copies put in the order of their destinations, before dispatch");
+  v.optional("regroup", s.regroup, "received copies put in the order of their experts");
+  v.optional("unregroup", s.unregroup, "results put back in the order in which their copies came");
+  v.optional("unpermute", s.unpermute, "the weighted sum of a token's results, after combine");
+  v.optional("swiglu", s.swiglu, "silu(gate) * up");
+  v.optional("elementwise", s.elementwise, "other element-wise work");
+}
+
+}  // namespace moesim
