@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "models/catalogue.h"
+#include "models/device_profile.h"
 #include "models/llm.h"
 #include "sim/cli/command.h"
 #include "sim/cli/kinds.h"
@@ -57,6 +58,12 @@ std::string describe_rate(const Spec& spec) {
   return fmt::format("{}: {} each way ({})", spec.name, quantity_text(spec.rate), name_of(spec.status));
 }
 
+std::vector<NamedThing> profiles() {
+  std::vector<NamedThing> things;
+  for (const std::string& name : profile_names()) things.push_back({name, load_profile(name).stack});
+  return things;
+}
+
 struct Kind {
   const char* name;
   std::vector<NamedThing> (*things)();
@@ -70,6 +77,7 @@ constexpr Kind kKinds[] = {
      [] { return catalogue(CatalogueKind::nic, [](const std::string& n) { return describe_rate(load_nic(n)); }); }},
     {"links",
      [] { return catalogue(CatalogueKind::link, [](const std::string& n) { return describe_rate(load_link(n)); }); }},
+    {"profiles", profiles},
     {"topologies", policies<TopologyBuilder>},
     {"placements", policies<PlacementPolicy>},
     {"schedules", policies<SchedulePolicy>},

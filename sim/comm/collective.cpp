@@ -17,14 +17,17 @@ int64_t messages(const CollectivePlan& plan, const Transfer& transfer) {
 struct RoundMessages {
   std::vector<int64_t> sent;
   std::vector<int64_t> received;
+  std::vector<Bytes> bytes;  // sent and received together
 };
 
 RoundMessages count_messages(const CollectivePlan& plan, size_t round, size_t ranks) {
-  RoundMessages count{std::vector<int64_t>(ranks, 0), std::vector<int64_t>(ranks, 0)};
+  RoundMessages count{std::vector<int64_t>(ranks, 0), std::vector<int64_t>(ranks, 0), std::vector<Bytes>(ranks)};
   for (const Transfer& transfer : plan.rounds[round]) {
     if (!travels(transfer)) continue;
     count.sent[size_t(transfer.from)] += messages(plan, transfer);
     count.received[size_t(transfer.to)] += messages(plan, transfer);
+    count.bytes[size_t(transfer.from)] += transfer.bytes;
+    count.bytes[size_t(transfer.to)] += transfer.bytes;
   }
   return count;
 }
@@ -82,8 +85,9 @@ std::vector<TaskId> add_collective(TaskGraph& graph, const CollectivePlan& plan,
       const SoftwareStack& stack = members[rank].stack;
       const bool takes_part = count.sent[rank] + count.received[rank] > 0;
       const Duration begin = round == 0 ? stack.launch : takes_part ? stack.round : Duration{};
-      tasks.push_back(
-          add(rank, arrived[rank] * stack.receive + begin + count.sent[rank] * (stack.send + plan.message_send)));
+      const Duration copying = stack.copy_rate ? transfer_time(count.bytes[rank], *stack.copy_rate) : Duration{};
+      tasks.push_back(add(
+          rank, arrived[rank] * stack.receive + begin + copying + count.sent[rank] * (stack.send + plan.message_send)));
     }
     for (const Transfer& transfer : plan.rounds[round]) {
       if (!travels(transfer)) continue;

@@ -61,7 +61,7 @@ OperationCost operation_cost(const StepModel& model, Operation operation, const 
   if (has_nothing_to_do(operation, work)) return {};
   const KernelCost cost = kernels_of(model, operation, work);
   const double sms = std::ceil(cost.sm_fraction * model.gpu.gpu.sms);
-  return {cost.time, std::clamp(int32_t(sms), 1, model.gpu.gpu.sms)};
+  return {cost.time, std::clamp(int32_t(sms), 1, model.gpu.gpu.sms), cost.launches};
 }
 
 }  // namespace moesim

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "models/cost_model.h"
+#include "models/device_profile.h"
 #include "models/llm.h"
 #include "models/llm_kernels.h"
 #include "sim/moe/batch.h"
@@ -20,6 +21,8 @@ struct StepModel {
   Layout layout;
   CostModel gpu;
   LlmPrecision precision;
+  Launch launch = Launch::graph;
+  HostParameters host;  // where launches are eager
 };
 
 // What one GPU has to do in one operation.
@@ -36,6 +39,7 @@ struct OperationWork {
 struct OperationCost {
   Duration time;
   int32_t sms = 0;
+  int32_t launches = 0;  // kernels
 };
 
 // CHECKs that the operation computes.

@@ -43,8 +43,9 @@ constexpr bool is_communication(Operation operation) {
 }
 
 // The streams of each GPU. Compute kernels share one; collectives may have their own.
-enum class Lane : uint8_t { compute, dispatch, combine };
-constexpr size_t kLanes = 3;
+// The host's queue of launches is a stream too; it has work where launches are eager.
+enum class Lane : uint8_t { compute, dispatch, combine, host };
+constexpr size_t kLanes = 4;
 
 // One operation of every GPU on tokens [part / parts, (part + 1) / parts) of its own, after the operations named.
 struct ScheduledOperation {

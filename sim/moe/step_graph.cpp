@@ -94,25 +94,54 @@ class StepBuilder {
     for (int32_t g = 0; g < layout_.gpus; ++g) {
       const GpuId gpu{g};
       const OperationCost cost = operation_cost(in_.model, step.operation, work_of(step, gpu));
-      const int32_t units = cost.time > Duration{} ? cost.sms : 0;
-      const TaskId task = add_task(result_.graph, {stream_of(gpu, step.lane), units > 0 ? pool_of(gpu) : kNoPool, units,
-                                                   cost.time, label(step)});
-      for (const TaskId before : tasks_before(step, gpu)) add_dependency(result_.graph, before, task);
-      tasks.push_back(task);
+      const bool is_eager = in_.model.launch == Launch::eager && cost.launches > 0;
+      tasks.push_back(is_eager ? add_launched(step, gpu, cost) : add_kernels(step, gpu, cost, cost.time));
     }
     return tasks;
   }
 
+  TaskId add_kernels(const ScheduledOperation& step, GpuId gpu, const OperationCost& cost, Duration time) {
+    const int32_t units = time > Duration{} ? cost.sms : 0;
+    const TaskId task = add_task(
+        result_.graph, {stream_of(gpu, step.lane), units > 0 ? pool_of(gpu) : kNoPool, units, time, label(step)});
+    for (const TaskId before : tasks_before(step, gpu)) add_dependency(result_.graph, before, task);
+    return task;
+  }
+
+  // The host issues kernels one after another, ahead of the GPU where it can; none starts before it was issued. The
+  // operation's time is spread over its kernels evenly. Returns the last.
+  TaskId add_launched(const ScheduledOperation& step, GpuId gpu, const OperationCost& cost) {
+    TaskId last{};
+    for (int32_t launch = 0; launch < cost.launches; ++launch) {
+      const auto until = [&](int64_t launches) { return cost.time.ps * launches / cost.launches; };
+      const TaskId issued = add_issue(step, gpu, issue_time());
+      last = add_kernels(step, gpu, cost, Duration{until(launch + 1) - until(launch)});
+      add_dependency(result_.graph, issued, last);
+    }
+    return last;
+  }
+
+  Duration issue_time() const {
+    const HostParameters& host = in_.model.host;
+    return layout_.gpus > 1 ? host.issue_in_group : host.issue;
+  }
+
+  TaskId add_issue(const ScheduledOperation& step, GpuId gpu, Duration time) {
+    return add_task(result_.graph, {stream_of(gpu, Lane::host), kNoPool, 0, time, label(step)});
+  }
+
   // A group of one GPU calls no collective.
-  Member member(const ScheduledOperation& step, GpuId gpu, int32_t ranks) const {
+  Member member(const ScheduledOperation& step, GpuId gpu, int32_t ranks) {
     Member member;
     member.endpoint = in_.communication.endpoints[index(gpu)];
     member.nic_endpoint = in_.communication.nic_endpoints[index(gpu)];
     member.stream = stream_of(gpu, step.lane);
     member.after = tasks_before(step, gpu);
-    member.stack = SoftwareStack{{}, {}, {}, {}};
+    member.stack = SoftwareStack{{}, {}, {}, {}, {}};
     if (ranks == 1) return member;
     member.stack = in_.communication.stack;
+    if (in_.model.launch == Launch::eager)
+      member.after.push_back(add_issue(step, gpu, in_.model.host.issue_collective));
     member.units = std::min(in_.communication.sms, in_.model.gpu.gpu.sms);
     if (member.units > 0) member.pool = pool_of(gpu);
     return member;

@@ -65,7 +65,8 @@ std::vector<GpuTimes> gpu_times(const TaskGraph& graph, const std::vector<TaskTi
                                 Time begin, Time end) {
   std::vector<std::vector<Interval>> intervals(size_t(layout.gpus));
   for (size_t t = 0; t < times.size(); ++t) {
-    if (times[t].start == times[t].end) continue;
+    const bool is_of_host = index(graph.tasks[t].stream) % kLanes == size_t(Lane::host);
+    if (is_of_host || times[t].start == times[t].end) continue;
     const size_t gpu = index(graph.tasks[t].stream) / kLanes;
     intervals[gpu].push_back({times[t].start, times[t].end, unpack_label(graph.tasks[t].label).operation});
   }

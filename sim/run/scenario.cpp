@@ -57,6 +57,40 @@ std::string relative_to(const std::filesystem::path& folder, const std::string& 
   return is_path ? (folder / name).string() : name;
 }
 
+// The profile for the GPU of the scenario, or a fault. A name of a profile has a slash too, so a path ends in ".json".
+void resolve_profile(const JsonNode& root, LoadedScenario& loaded, std::vector<Fault>& faults) {
+  const Scenario& scenario = loaded.scenario;
+  if (scenario.profile.empty()) {
+    if (scenario.launch == Launch::eager)
+      faults.push_back(fault_at(root, "/launch", "eager needs a `profile`, which says what launches cost the host"));
+    return;
+  }
+  if (root.find("cost") != nullptr)
+    faults.push_back(fault_at(root, "/cost", "comes from the profile; leave out this or /profile"));
+  const bool is_path = scenario.profile.ends_with(".json");
+  DeviceProfile profile;
+  const size_t faults_before = faults.size();
+  resolve(root, "/profile", is_path ? (loaded.folder / scenario.profile).string() : scenario.profile, load_profile,
+          profile, faults);
+  if (faults.size() > faults_before || loaded.gpu.sms == 0) return;
+  loaded.profile = scaled_profile(profile, relative_to(loaded.folder, scenario.cluster.node.gpu));
+  if (scenario.launch == Launch::eager && loaded.profile->host.issue == Duration{})
+    faults.push_back(fault_at(root, "/launch", "eager: the profile does not say what launches cost the host"));
+}
+
+// What the profile knows of collectives holds where the scenario says nothing else.
+void take_from_profile(const JsonNode& root, const DeviceProfile& profile, LoadedScenario& loaded) {
+  const JsonNode* communication = root.find("communication");
+  const auto is_set = [&](const char* key) { return communication != nullptr && communication->find(key) != nullptr; };
+  SoftwareStack& stack = loaded.scenario.communication.stack;
+  if (!is_set("launch")) stack.launch = profile.collectives.launch;
+  if (!is_set("round")) stack.round = profile.collectives.round;
+  if (!is_set("send")) stack.send = profile.collectives.send;
+  if (!is_set("receive")) stack.receive = profile.collectives.receive;
+  if (!is_set("copy_rate")) stack.copy_rate = profile.collectives.copy_rate;
+  if (profile.scale_up && !loaded.scenario.cluster.node.nvlink) loaded.scenario.cluster.node.nvlink = profile.scale_up;
+}
+
 }  // namespace
 
 void check_fields(const Scenario& s, const std::function<void(std::string key, std::string message)>& fault) {
@@ -96,9 +130,11 @@ LoadedScenario load_scenario(const std::filesystem::path& file, const std::vecto
   resolve(root, "/cluster/node/gpu", relative_to(loaded.folder, node.gpu), load_gpu, loaded.gpu, faults);
   resolve(root, "/cluster/node/nic", relative_to(loaded.folder, node.nic), load_nic, loaded.nic, faults);
   resolve(root, "/cluster/node/cpu", relative_to(loaded.folder, node.cpu), load_cpu, loaded.cpu, faults);
+  resolve_profile(root, loaded, faults);
   if (!scenario.routing.trace.empty()) loaded.trace = read_trace(root, loaded, traces, faults);
   throw_if_any(loaded.source, std::move(faults));
 
+  if (loaded.profile) take_from_profile(root, *loaded.profile, loaded);
   loaded.root = std::move(root);
   if (!node.nvlink) node.nvlink = loaded.gpu.scale_up.value_or(Rate{0});
   if (!node.pcie) node.pcie = {kPciePayload * loaded.gpu.pcie.value_or(Rate{64e9}).bytes_per_s};

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "models/cost_model.h"
+#include "models/device_profile.h"
 #include "models/devices.h"
 #include "models/llm.h"
 #include "models/llm_kernels.h"
@@ -203,6 +204,8 @@ struct Scenario {
   PolicyChoice<PlacementPolicy> placement{"contiguous"};
   PolicyChoice<SchedulePolicy> schedule{"sequential"};
   CommunicationConfig communication;
+  std::string profile;
+  Launch launch = Launch::graph;
   KernelParameters cost;
   MemoryConfig memory;
   Fidelity network = Fidelity::flow;
@@ -230,6 +233,12 @@ void fields(Visitor& v, Scenario& s) {
   v.optional("placement", s.placement, "which GPUs host which experts");
   v.optional("schedule", s.schedule, "in which order a step does its operations");
   v.optional("communication", s.communication, "collectives");
+  v.optional(
+      "profile", s.profile,
+      "device profile that kernel times, launches and collectives come from: a name of `moesim list profiles`, or "
+      "a file. Without one they come from the data sheet and `cost`");
+  v.optional("launch", s.launch,
+             "`graph`: kernels are nodes of a CUDA graph; `eager`: the host launches each, at the profile's times");
   v.optional("cost", s.cost, "what kernels reach of the data sheet's rates");
   v.optional("memory", s.memory, "memory of a GPU");
   v.optional("network", s.network,
@@ -253,6 +262,7 @@ struct LoadedScenario {
   std::filesystem::path folder;  // of the file; trace paths are relative to it
   LlmSpec model;
   GpuSpec gpu;
+  std::optional<DeviceProfile> profile;  // for this GPU: scaled by data sheets where another was measured
   NicSpec nic;
   CpuSpec cpu;
   const RoutingTrace* trace = nullptr;  // in the store it was loaded with; none where routing is drawn
