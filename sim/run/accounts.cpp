@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "sim/run/link_use.h"
+#include "sim/run/model_error.h"
 #include "sim/run/names.h"
 
 namespace moesim {
@@ -20,6 +21,20 @@ double max_over_mean(const std::vector<int64_t>& loads) {
 
 // A resource that is busy for this part of the critical path is what bounds the step.
 constexpr double kResourceShare = 0.8;
+
+std::string time_source(const LoadedScenario& loaded) {
+  if (!loaded.profile)
+    return fmt::format(
+        "roofline: data sheet of {}, achieved fractions as measured on one H100 SXM; not calibrated on this GPU, so "
+        "its "
+        "error is not known",
+        loaded.gpu.name);
+  const DeviceProfile& profile = *loaded.profile;
+  if (!profile.scaled_from.empty())
+    return fmt::format("profile {} scaled by data sheets to {}; not measured on this GPU", profile.scaled_from,
+                       loaded.gpu.name);
+  return fmt::format("profile {} ({}), launches: {}", profile.name, profile.stack, name_of(loaded.scenario.launch));
+}
 
 double fraction(int64_t part, int64_t whole) { return whole == 0 ? 0 : double(part) / double(whole); }
 
@@ -103,10 +118,7 @@ Results Accounts::results(const std::vector<MemoryResult>& memory) const {
   Results results;
   results.scenario = loaded_.scenario.name;
   results.network = name_of(loaded_.scenario.network);
-  results.time_source = fmt::format(
-      "roofline: data sheet of {}, achieved fractions as measured on one H100 SXM; not calibrated on this "
-      "GPU, so its error is not known",
-      loaded_.gpu.name);
+  results.time_source = time_source(loaded_);
   results.gpus = cluster_.layout.gpus;
   if (total_ > Duration{}) results.tokens_per_s = double(tokens_) / total_.seconds();
   results.step_time_s = mean_s(total_);
@@ -120,6 +132,7 @@ Results Accounts::results(const std::vector<MemoryResult>& memory) const {
   results.flows = flows_;
   results.bounds = bound_result();
   results.breakdown = operation_results();
+  if (loaded_.profile && !steps_.empty()) results.model_error = model_error(*loaded_.profile, results);
   results.steps = steps_;
   results.layers = layer_results();
   results.gpu_list = gpu_results(memory);

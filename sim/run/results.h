@@ -158,6 +158,24 @@ void fields(Visitor& v, BoundResult& s) {
              "what to change first: a resource that is busy for 80 % of the critical path or more, else dependencies");
 }
 
+// How far off the step time may be.
+struct ModelErrorResult {
+  double fraction = 0;
+  double low_s = 0;
+  double high_s = 0;
+  double covers = 0;
+};
+
+template <class Visitor>
+void fields(Visitor& v, ModelErrorResult& s) {
+  v.required("fraction", s.fraction, at_least(0.0),
+             "half width of the band over the step time: 90 % of held-out measurements lay within it");
+  v.required("low_s", s.low_s, between(-1e9, 1e9), "lower end of the band, s");
+  v.required("high_s", s.high_s, at_least(0.0), "upper end of the band, s");
+  v.required("covers", s.covers, between(0.0, 1.0),
+             "part of the step time that held-out measurements speak for; the rest counts as exact");
+}
+
 struct StepResult {
   int32_t step = 0;
   double time_s = 0;
@@ -188,6 +206,7 @@ struct Results {
   int64_t bytes_sent = 0;
   int64_t flows = 0;
   int64_t events = 0;
+  std::optional<ModelErrorResult> model_error;
   BoundResult bounds;
   std::vector<OperationResult> breakdown;
   std::vector<StepResult> steps;
@@ -218,6 +237,8 @@ void fields(Visitor& v, Results& s) {
   v.required("bytes_sent", s.bytes_sent, at_least(int64_t{0}), "payload of all transfers, B");
   v.required("flows", s.flows, at_least(int64_t{0}), "transfers");
   v.required("events", s.events, at_least(int64_t{0}), "events simulated");
+  v.optional("model_error", s.model_error,
+             "band around the step time from the profile's held-out errors; absent without a calibrated profile");
   v.required("bounds", s.bounds, "lower bounds of the step time");
   v.required("breakdown", s.breakdown, "where the time goes");
   v.required("steps", s.steps, "each step");

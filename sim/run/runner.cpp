@@ -30,10 +30,12 @@ Bytes token_bytes(int64_t hidden, Precision precision) {
 
 StepModel step_model(const LoadedScenario& loaded, const Layout& layout) {
   const KernelParameters& kernels = loaded.profile ? loaded.profile->kernels : loaded.scenario.cost;
-  StepModel model{loaded.model, layout, {loaded.gpu, kernels}, loaded.scenario.precision.model};
-  model.launch = loaded.scenario.launch;
-  if (loaded.profile) model.host = loaded.profile->host;
-  return model;
+  return {loaded.model,
+          layout,
+          {loaded.gpu, kernels},
+          loaded.scenario.precision.model,
+          loaded.scenario.launch,
+          loaded.profile ? loaded.profile->host : HostParameters{}};
 }
 
 ScheduleInput schedule_input(const LlmSpec& llm, const Layout& layout) {

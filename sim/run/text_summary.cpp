@@ -8,6 +8,8 @@
 #include <functional>
 #include <iterator>
 
+#include "sim/run/model_error.h"
+
 namespace moesim {
 namespace {
 
@@ -90,6 +92,16 @@ std::vector<ComparedQuantity> compared_quantities() {
   return rows;
 }
 
+// Which variants differ from the first by less than the profile is known to be off.
+std::string model_error_row(const std::vector<Results>& results) {
+  std::string within;
+  for (size_t v = 1; v < results.size(); ++v)
+    if (is_within_model_error(results[0], results[v]))
+      fmt::format_to(std::back_inserter(within), "{} {}", within.empty() ? "" : ",", v + 1);
+  if (within.empty()) return "";
+  return "within model error of the first variant (step time):" + within + "\n";
+}
+
 }  // namespace
 
 std::string with_prefix(double value, const char* unit) {
@@ -113,6 +125,11 @@ std::string text_summary(const Results& results) {
   line("step time", fmt::format("{} mean of {} step{} ({} to {})", seconds(results.step_time_s), results.steps.size(),
                                 results.steps.size() == 1 ? "" : "s", seconds(results.step_time_min_s),
                                 seconds(results.step_time_max_s)));
+  if (results.model_error)
+    line("model error",
+         fmt::format("+-{:.1f}%: {} to {}, 90% of held-out measurements within; covers {:.0f}% of the step",
+                     100 * results.model_error->fraction, seconds(results.model_error->low_s),
+                     seconds(results.model_error->high_s), 100 * results.model_error->covers));
   line("throughput", fmt::format("{} on {} GPUs, {} a GPU", with_prefix(results.tokens_per_s, "tok/s"), results.gpus,
                                  with_prefix(results.tokens_per_s / results.gpus, "tok/s")));
   line("GPU load", fmt::format("max/mean {:.3f} of expert rows, mean over MoE layers", results.gpu_load_max_over_mean));
@@ -157,7 +174,7 @@ std::string comparison_text(const std::vector<std::string>& labels, const std::v
     fmt::format_to(std::back_inserter(out), "{:>{}}", fmt::format("{}{:>8}", holds.substr(0, holds.find(':')), ""),
                    widths[v]);
   }
-  return out + '\n';
+  return out + '\n' + model_error_row(results);
 }
 
 }  // namespace moesim
