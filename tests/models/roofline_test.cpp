@@ -17,13 +17,12 @@ CostModel ideal_model() {
   model.gpu.sms = 4;
   model.gpu.bf16 = FlopRate{4e12};
   model.gpu.memory_bandwidth = Rate{1e12};
-  RooflineOptions& o = model.options;
-  o.gemm_launch = o.grouped_launch = o.attention_launch = o.small_launch = Duration{};
-  o.gemm_compute = o.gemm_smaller_tile = o.gemm_memory = o.grouped_compute = o.grouped_smaller_tile = o.grouped_memory =
-      1;
-  o.attention_compute = o.attention_memory = o.gather_memory = o.scatter_memory = o.scatter_add_memory = 1;
-  o.elementwise_memory = 1;
-  o.grouped_tile_k = o.grouped_smaller_tile_k = 0;
+  KernelParameters& k = model.kernels;
+  k.gemm.launch = k.grouped_gemm.launch = k.attention.launch = Duration{};
+  k.gemm.memory = k.grouped_gemm.memory = k.attention.memory = k.attention.compute = 1;
+  k.gemm.tiles = {{128, 256, 1, 0}, {128, 128, 1, 0}, {64, 128, 1, 0}};
+  k.grouped_gemm.tiles = {{64, 128, 1, 0}, {128, 256, 1, 0}};
+  k.permute = k.regroup = k.unregroup = k.unpermute = k.elementwise = k.swiglu = k.norm = {1, Duration{}, 1};
   return model;
 }
 CostModel compute_only() {
@@ -165,15 +164,35 @@ TEST(Attention, AMixedBatchCostsNoMoreThanItsPartsApart) {
 
 // 10 rows of 512 bf16 values, read and written: 20,480 bytes. 5 values for each of 10 x 256 results: 25,600 bytes.
 TEST(SmallKernels, MoveTheirBytes) {
-  expect_ps(kernel_time(ideal_model(), MoveRows{10, 512, RowOrder::gather}), 20'480);
+  expect_ps(kernel_time(ideal_model(), MoveRows{10, 10, 512, RowPass::regroup}), 20'480);
   expect_ps(kernel_time(ideal_model(), SwiGlu{10, 256}), 25'600);
   EXPECT_EQ(kernel_cost(ideal_model(), ElementWise{2048, 0}).sm_fraction, 0.25);  // one block on one of 4 SMs
 }
 
 TEST(SmallKernels, AnEmptyOneStillLaunches) {
   const CostModel h100{load_gpu("h100-sxm-80"), {}};
-  EXPECT_EQ(kernel_time(h100, MoveRows{0, 4096}), h100.options.small_launch);
-  EXPECT_EQ(kernel_cost(h100, MoveRows{1, 64}).bound, Bound::launch);
+  EXPECT_EQ(kernel_time(h100, MoveRows{0, 0, 4096}), h100.kernels.regroup.launch);
+  EXPECT_EQ(kernel_cost(h100, MoveRows{1, 1, 64}).bound, Bound::launch);
+}
+
+TEST(SmallKernels, CostNothingWhereTheStackDoesThemElsewhere) {
+  CostModel model = ideal_model();
+  model.kernels.permute.kernels = 0;
+  const KernelCost cost = kernel_cost(model, MoveRows{10, 10, 512, RowPass::permute});
+  EXPECT_EQ(cost.time, Duration{});
+  EXPECT_EQ(cost.launches, 0);
+}
+
+// 65 rows in two groups are 32.5 a group: with up to 64 the first tile, 64 rows: 2 pairs of tiles of 64 x 128; with 32
+// or less the second, of 128 x 256, twice 2 tiles of four times the work.
+TEST(GroupedGemm, MayChooseItsTileByMeanRows) {
+  const std::vector<int64_t> rows{64, 0, 1};
+  CostModel model = compute_only();
+  model.kernels.grouped_gemm.choice = TileChoice::mean_rows;
+  model.kernels.grouped_gemm.mean_rows_max = 64;
+  expect_ps(kernel_time(model, GroupedGemm{rows, 128, 1024}), 16'777'216);
+  model.kernels.grouped_gemm.mean_rows_max = 32;
+  expect_ps(kernel_time(model, GroupedGemm{rows, 128, 1024}), 4 * 16'777'216);
 }
 
 struct RandomKernels {

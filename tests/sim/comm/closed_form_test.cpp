@@ -16,7 +16,7 @@ namespace {
 
 constexpr Rate kRate{10e9};
 constexpr Duration kLatency{2'000'000};
-constexpr SoftwareStack kStack{.launch{3'000'000}, .round{3'000'000}, .send{}, .receive{}};
+constexpr SoftwareStack kStack{.launch{3'000'000}, .round{3'000'000}, .send{}, .receive{}, .copy_rate{}};
 constexpr double kAlpha = 5e-6;  // 3 us of software and 2 us of links
 constexpr double kBeta = 1 / kRate.bytes_per_s;
 

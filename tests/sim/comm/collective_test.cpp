@@ -68,7 +68,7 @@ TEST(AddCollective, MakesTasksAsLongAsTheSoftwareTakes) {
   plan.rounds = {{{0, 1, 1'000_B}, {0, 2, 100_B}}, {{1, 0, 100_B}}};
   plan.message_max = 400_B;
   plan.message_send = 50_ns;
-  const SoftwareStack stack{.launch = 10_us, .round = 3_us, .send = 200_ns, .receive = 500_ns};
+  const SoftwareStack stack{.launch = 10_us, .round = 3_us, .send = 200_ns, .receive = 500_ns, .copy_rate = {}};
   const std::vector<Member> members(3, Member{EndpointId{0}, EndpointId{0}, StreamId{0}, kNoPool, 0, stack, {}});
   TaskGraph graph;
   const auto last = add_collective(graph, plan, members, std::vector<uint32_t>(3, 0), 1);
@@ -76,6 +76,17 @@ TEST(AddCollective, MakesTasksAsLongAsTheSoftwareTakes) {
   for (const Task& task : graph.tasks) lengths.push_back(task.length);
   EXPECT_EQ(lengths, (std::vector<Duration>{11_us, 10_us, 10_us, 3_us, 4'750_ns, 500_ns, 500_ns}));
   EXPECT_EQ(last, (std::vector<TaskId>{TaskId{6}, TaskId{4}, TaskId{5}}));
+}
+
+// Rank 0 sends 1,000 bytes and receives 500; at 1 GB/s for both together 1.5 us, beside 10 us of launch.
+TEST(AddCollective, HandlesBothDirectionsAtTheCopyRate) {
+  CollectivePlan plan;
+  plan.rounds = {{{0, 1, 1'000_B}, {1, 0, 500_B}}};
+  const SoftwareStack stack{.launch = 10_us, .round = {}, .send = {}, .receive = {}, .copy_rate = Rate{1e9}};
+  const std::vector<Member> members(2, Member{EndpointId{0}, EndpointId{0}, StreamId{0}, kNoPool, 0, stack, {}});
+  TaskGraph graph;
+  add_collective(graph, plan, members, std::vector<uint32_t>(2, 0), 1);
+  for (const Task& task : graph.tasks) EXPECT_EQ(task.length, 11'500_ns);
 }
 
 }  // namespace

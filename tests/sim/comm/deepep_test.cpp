@@ -47,7 +47,7 @@ Topology h800(int32_t ep, Rate nvlink, Rate nic) {
 // Seconds from one rank to another for a byte.
 double latency(const Topology& topology, int32_t from, int32_t to) {
   const int32_t ranks = int32_t(topology.gpus.size());
-  return run_plan(send_receive(from, to, 1_B), ranks, topology, SoftwareStack{{}, {}, {}, {}}, Fidelity::flow)
+  return run_plan(send_receive(from, to, 1_B), ranks, topology, SoftwareStack{{}, {}, {}, {}, {}}, Fidelity::flow)
       .time.seconds();
 }
 

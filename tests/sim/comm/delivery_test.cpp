@@ -255,7 +255,7 @@ TEST(EveryCollective, ArrivesOnEveryTopology) {
       plans.push_back(planned<SparseAlgorithm>(
           entry.name, {SparseDirection::reduce_scatter, ranks, {&buffer, 1}, owner, replicas, nodes}));
 
-    const SoftwareStack stack{.launch = 10_us, .round = 2_us, .send = 100_ns, .receive = 50_ns};
+    const SoftwareStack stack{.launch = 10_us, .round = 2_us, .send = 100_ns, .receive = 50_ns, .copy_rate = {}};
     for (const CollectivePlan& plan : plans)
       for (const Fidelity fidelity : {Fidelity::flow, Fidelity::ideal}) {
         const PlanRun run = run_plan(plan, ranks, topology, stack, fidelity);
