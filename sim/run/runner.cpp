@@ -30,12 +30,9 @@ Bytes token_bytes(int64_t hidden, Precision precision) {
 
 StepModel step_model(const LoadedScenario& loaded, const Layout& layout) {
   const KernelParameters& kernels = loaded.profile ? loaded.profile->kernels : loaded.scenario.cost;
-  return {loaded.model,
-          layout,
-          {loaded.gpu, kernels},
-          loaded.scenario.precision.model,
-          loaded.scenario.launch,
-          loaded.profile ? loaded.profile->host : HostParameters{}};
+  return {loaded.model,           layout,
+          {loaded.gpu, kernels},  loaded.scenario.precision.model,
+          loaded.scenario.launch, loaded.profile ? loaded.profile->host : HostParameters{}};
 }
 
 ScheduleInput schedule_input(const LlmSpec& llm, const Layout& layout) {
