@@ -30,10 +30,10 @@ double kernel_noise(const Measurement& measurement) {
   return measurement.launch == Launch::graph ? kKernelNoise : kEagerKernelNoise;
 }
 
-FitParameter launch_of(const std::string& path) { return {path, 1e5, 1e9}; }                  // 0.1 us to 1 ms
-FitParameter host_time(const std::string& path) { return {path, 1e5, 1e9}; }                  // the same
-FitParameter fraction_of(const std::string& path) { return {path, 0.01, 1}; }                 // of the data sheet
-FitParameter rate_of(const std::string& path, double high) { return {path, high / 1e4, high}; }
+FitParameter launch_of(const std::string& path) { return {path, 1e5, 1e9}; }         // 0.1 us to 1 ms
+FitParameter host_time(const std::string& path) { return {path, 1e5, 1e9}; }         // the same
+FitParameter fraction_of(const std::string& path) { return {path, 0.01, 1, true}; }  // of the data sheet
+FitParameter rate_of(const std::string& path, double high) { return {path, high / 1e4, high, true}; }
 
 std::vector<Alternative> whole_numbers(const std::string& path, const std::vector<int64_t>& values) {
   std::vector<Alternative> alternatives;
@@ -68,15 +68,14 @@ FitPart gemm_part(const DeviceProfile& profile) {
 }
 
 std::vector<Alternative> tile_choices() {
-  std::vector<Alternative> choices{{"the fastest tile", [](DeviceProfile& profile) {
-                                      profile.kernels.grouped_gemm.choice = TileChoice::fastest;
-                                    }}};
+  std::vector<Alternative> choices{
+      {"the fastest tile", [](DeviceProfile& profile) { profile.kernels.grouped_gemm.choice = TileChoice::fastest; }}};
   for (const int64_t rows : {16, 32, 64, 128, 256, 512})
-    choices.push_back({fmt::format("the tile by the mean rows, the first up to {}", rows),
-                       [rows](DeviceProfile& profile) {
-                         profile.kernels.grouped_gemm.choice = TileChoice::mean_rows;
-                         profile.kernels.grouped_gemm.mean_rows_max = rows;
-                       }});
+    choices.push_back(
+        {fmt::format("the tile by the mean rows, the first up to {}", rows), [rows](DeviceProfile& profile) {
+           profile.kernels.grouped_gemm.choice = TileChoice::mean_rows;
+           profile.kernels.grouped_gemm.mean_rows_max = rows;
+         }});
   return choices;
 }
 
@@ -137,7 +136,8 @@ FitPart collectives_part(const GpuSpec& gpu) {
   FitPart part;
   part.name = "collectives";
   part.form = "launch + rounds + bytes through the communication kernel and over the links";
-  part.parameters = {launch_of("collectives/launch"), {"collectives/round", 1e5, 1e8},
+  part.parameters = {launch_of("collectives/launch"),
+                     {"collectives/round", 1e5, 1e8},
                      rate_of("collectives/copy_rate", gpu.memory_bandwidth.bytes_per_s)};
   if (gpu.scale_up) part.parameters.push_back(rate_of("scale_up", gpu.scale_up->bytes_per_s));
   part.noise = [](const Measurement& m, const std::string& phase) {
@@ -154,10 +154,11 @@ FitPart cpu_part(const DeviceProfile& profile) {
   part.form = "an expert: fixed time + the larger of bytes over DRAM or cache rate and products";
   part.parameters = {launch_of("cpu/expert"), launch_of("cpu/wake_up"), {"cpu/beside_copies", 1, 4}};
   for (size_t i = 0; i < profile.cpu.threads.size(); ++i) {
-    part.parameters.push_back({fmt::format("cpu/threads/{}/memory", i), 1e9, 2e12});
-    part.parameters.push_back({fmt::format("cpu/threads/{}/cache", i), 1e9, 1e13});
-    part.parameters.push_back({fmt::format("cpu/threads/{}/compute", i), 1e9, 1e15});
+    part.parameters.push_back({fmt::format("cpu/threads/{}/memory", i), 1e9, 2e12, true});
+    part.parameters.push_back({fmt::format("cpu/threads/{}/cache", i), 1e9, 1e13, true});
+    part.parameters.push_back({fmt::format("cpu/threads/{}/compute", i), 1e9, 1e15, true});
   }
+  part.choices = {whole_numbers("cpu/cache", {0, 32 << 20, 64 << 20, 128 << 20, 256 << 20})};
   part.noise = [](const Measurement& m, const std::string& phase) {
     return as<CpuExpertRecord>(m) || (as<OffloadRecord>(m) && phase == "cpu") ? kEagerKernelNoise : 0.0;
   };
@@ -204,15 +205,18 @@ FitPart steps_part(const std::string& name, const std::string& wanted_phase, dou
 }  // namespace
 
 std::vector<FitPart> fit_parts(const DeviceProfile& profile, const GpuSpec& gpu) {
-  std::vector<FitPart> parts{host_part(), gemm_part(profile), grouped_gemm_part(profile), attention_part(),
+  std::vector<FitPart> parts{host_part(),
+                             gemm_part(profile),
+                             grouped_gemm_part(profile),
+                             attention_part(),
                              pass_part("gate", {"gate", "order"}, "gate"),
-                             pass_part("norm", {"rms_norm", "norm"}, ""),
-                             pass_part("permute", {"permute"}, "permute"),
-                             pass_part("regroup", {"regroup", "regr"}, "regroup"),
-                             pass_part("unregroup", {"unregroup", "unregr"}, "unregroup"),
+                             pass_part("norm", {"rms_norm"}, ""),
+                             pass_part("permute", {"permute", "gather_tokens"}, "permute"),
+                             pass_part("regroup", {"regroup", "gather"}, "regroup"),
+                             pass_part("unregroup", {"unregroup", "index_copy"}, "unregroup"),
                              pass_part("unpermute", {"unpermute"}, "unpermute"),
-                             pass_part("swiglu", {"swiglu"}, ""),
-                             pass_part("elementwise", {"elementwise", "add"}, "")};
+                             pass_part("swiglu", {"swiglu", "silu_mul"}, ""),
+                             pass_part("elementwise", {"add", "mul", "silu", "scale_rows", "zeros"}, "")};
   const Rate pcie = gpu.pcie.value_or(Rate{128e9});
   const Rate memory_twice{gpu.memory_bandwidth.bytes_per_s / 2};  // read and written
   parts.push_back(copy_part("host_to_device", "host_pinned", "device", pcie));

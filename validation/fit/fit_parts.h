@@ -15,6 +15,7 @@ struct FitParameter {
   std::string path;  // profile_path.h
   double low = 0;    // above 0, where the profile's own range begins at 0
   double high = 0;
+  bool is_rate = false;  // of which less than `low` is a fault; of a time it is merely nothing
 };
 
 // One way to set what is no number: a choice among tiles, a whole number with few sensible values.

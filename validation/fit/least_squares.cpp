@@ -145,8 +145,7 @@ class Fit {
     for (Eigen::Index c = 0; c < columns; ++c) {
       const auto variable = size_t(free[size_t(c)]);
       const double moved = logs[variable] + std::clamp(step[c], -2.0, 2.0);
-      logs[variable] =
-          std::clamp(moved, exact_log(variables_[variable].low), exact_log(variables_[variable].high));
+      logs[variable] = std::clamp(moved, exact_log(variables_[variable].low), exact_log(variables_[variable].high));
     }
     return logs;
   }

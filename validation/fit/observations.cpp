@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "sim/core/check.h"
+#include "validation/error_table.h"
 
 namespace moesim {
 namespace {
@@ -46,7 +47,9 @@ void observe_record(const ObservedRecord& record, const std::vector<FitPart>& pa
     for (size_t part = 0; part < parts.size(); ++part) {
       const double noise = parts[part].noise(*record.measurement, time.phase);
       if (noise == 0) continue;
-      if (us_of(predicted, time.phase) > 0)
+      if (!reason_to_drop(*record.measurement, time).empty())
+        ++out.dropped;
+      else if (us_of(predicted, time.phase) > 0)
         out.times.push_back({out.records.size(), part, time.phase, time.median_us, noise});
       else
         ++out.without_model;
@@ -62,9 +65,8 @@ Observations observe(const std::vector<MeasurementFile>& files, const std::vecto
   for (const MeasurementFile& file : files)
     for (const Measurement& measurement : file.records) records.push_back({&file, &measurement});
   std::vector<std::vector<Predicted>> predicted(records.size());
-  for_all(records.size(), [&](size_t r) {
-    predicted[r] = predictor({profile, gpu, records[r].file->world}, *records[r].measurement);
-  });
+  for_all(records.size(),
+          [&](size_t r) { predicted[r] = predictor({profile, gpu, records[r].file->world}, *records[r].measurement); });
   Observations out;
   for (size_t r = 0; r < records.size(); ++r) observe_record(records[r], parts, predicted[r], out);
   return out;

@@ -35,6 +35,7 @@ struct ObservedRecord {
 struct Observations {
   std::vector<ObservedRecord> records;
   std::vector<Observation> times;  // those of a record lie together
+  size_t dropped = 0;              // times whose own spread is too large (error_table.h)
   size_t without_model = 0;        // times that some part wants and the predictor has no answer to
 };
 

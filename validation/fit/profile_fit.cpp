@@ -42,22 +42,19 @@ class ParameterResiduals {
     return profile;
   }
 
+  // One point is where the fit stands or tries to step; several are its derivatives, one parameter each, around the
+  // last point that stood alone.
   std::vector<std::vector<double>> operator()(const std::vector<std::vector<double>>& points) {
     std::vector<DeviceProfile> profiles;
-    const bool is_derivative = points.size() > 1 || !is_first_;
-    if (points.size() == 1) at_ = points.front();
-    is_first_ = false;
-    // Profile 0 is where the derivatives are taken.
-    profiles.push_back(profile_at(at_));
-    if (points.size() > 1)
-      for (const auto& point : points) profiles.push_back(profile_at(point));
-    const bool moves_one = is_derivative && points.size() == parameters_.size() && points.size() > 1;
-    const auto unchanged = [&](size_t p, size_t record) { return moves_one && !depends_[p - 1][record]; };
+    const bool is_derivative = points.size() > 1;
+    if (!is_derivative) at_ = points.front();
+    if (is_derivative) profiles.push_back(profile_at(at_));
+    for (const auto& point : points) profiles.push_back(profile_at(point));
+    const auto unchanged = [&](size_t p, size_t record) { return is_derivative && !depends_[p - 1][record]; };
     const auto us = predicted_us(observations_, profiles, context_.gpu, context_.predictor, unchanged);
-    if (moves_one) learn(us);
+    if (is_derivative) learn(us);
     std::vector<std::vector<double>> residuals;
-    for (size_t p = points.size() > 1 ? 1 : 0; p < us.size(); ++p)
-      residuals.push_back(log_ratios(observations_, us[p]));
+    for (size_t p = is_derivative ? 1 : 0; p < us.size(); ++p) residuals.push_back(log_ratios(observations_, us[p]));
     return residuals;
   }
 
@@ -77,7 +74,6 @@ class ParameterResiduals {
   const FitContext& context_;
   std::vector<std::vector<bool>> depends_;  // [parameter][record]
   std::vector<double> at_;
-  bool is_first_ = true;
 };
 
 std::vector<FitVariable> variables_of(const DeviceProfile& profile, const std::vector<FitParameter>& parameters) {
@@ -109,7 +105,7 @@ Outcome fit_numbers(const DeviceProfile& start, const std::vector<FitParameter>&
   FitOptions options;
   options.iterations_max = iterations_max;
   options.scale_min = 0.05;  // of the expected noise
-  options.pull = 0.3;
+  options.pull = 0.5;
   const std::vector<FitVariable> variables = variables_of(start, parameters);
   const FitResult fit = fit_least_squares(variables, std::ref(residuals), options);
   Outcome outcome{start, fit.loss, {}};

@@ -18,7 +18,7 @@ struct FitContext {
 };
 
 struct FittedProfile {
-  DeviceProfile profile;  // its numbers not yet rounded
+  DeviceProfile profile;                  // its numbers not yet rounded
   std::vector<std::string> undetermined;  // paths of parameters that no time depends on: still where they started
 };
 

@@ -23,11 +23,13 @@ struct Sizes {
     return {{"groups", double(r.rows.size())}, {"rows", sum(r.rows)}, {"n", double(r.n)}, {"k", double(r.k)}};
   }
   NamedSizes operator()(const AttentionRecord& r) const {
-    return {{"sequences", double(r.batch)}, {"queries", double(r.q)},      {"keys", double(r.kv)},
+    return {{"sequences", double(r.batch)}, {"queries", double(r.q)},         {"keys", double(r.kv)},
             {"heads", double(r.heads)},     {"KV heads", double(r.kv_heads)}, {"head width", double(r.qk_dim)}};
   }
   NamedSizes operator()(const PassRecord& r) const {
-    return {{"rows", double(r.rows)}, {"width", double(r.width)}, {"experts", double(r.experts)},
+    return {{"rows", double(r.rows)},
+            {"width", double(r.width)},
+            {"experts", double(r.experts)},
             {"top-k", double(r.top_k)}};
   }
   NamedSizes operator()(const CopyRecord& r) const { return {{"bytes", double(r.bytes)}, {"GPUs", r.at_once}}; }
@@ -35,16 +37,26 @@ struct Sizes {
   NamedSizes operator()(const LaunchRecord& r) const { return {{"calls", double(r.calls)}}; }
   NamedSizes operator()(const OverlapRecord& r) const { return {{"us", r.first_us + r.second_us}}; }
   NamedSizes operator()(const MoeLayerRecord& r) const {
-    return {{"tokens a rank", double(r.tokens_per_rank)}, {"experts", r.experts}, {"d", double(r.d)},
-            {"f", double(r.f)},                           {"ranks", r.ranks}};
+    return {{"tokens a rank", double(r.tokens_per_rank)},
+            {"experts", r.experts},
+            {"d", double(r.d)},
+            {"f", double(r.f)},
+            {"ranks", r.ranks}};
   }
   NamedSizes operator()(const ModelStepRecord& r) const {
-    return {{"tokens a rank", double(r.tokens_per_rank)}, {"keys", double(r.kv)}, {"experts", r.experts},
-            {"d", double(r.d)},                           {"f", double(r.f)},     {"ranks", r.ranks}};
+    return {{"tokens a rank", double(r.tokens_per_rank)},
+            {"keys", double(r.kv)},
+            {"experts", r.experts},
+            {"d", double(r.d)},
+            {"f", double(r.f)},
+            {"ranks", r.ranks}};
   }
   NamedSizes operator()(const OffloadRecord& r) const {
-    return {{"tokens", double(r.tokens)}, {"experts", r.hit + r.copy + r.cpu}, {"d", double(r.d)},
-            {"f", double(r.f)},           {"threads", r.threads}};
+    return {{"tokens", double(r.tokens)},
+            {"experts", r.hit + r.copy + r.cpu},
+            {"d", double(r.d)},
+            {"f", double(r.f)},
+            {"threads", r.threads}};
   }
   NamedSizes operator()(const CpuExpertRecord& r) const {
     return {{"tokens", double(r.tokens)}, {"threads", r.threads}, {"d", double(r.d)}, {"f", double(r.f)}};
