@@ -44,7 +44,8 @@ void add_errors(const DeviceProfile& profile, const Observations& observations, 
                 Errors& errors) {
   const auto us = predicted_us(observations, std::span(&profile, 1), context.gpu, context.predictor);
   for (size_t t = 0; t < observations.times.size(); ++t)
-    errors[observations.times[t].part].push_back(us.front()[t] / observations.times[t].measured_us - 1);
+    if (observations.times[t].is_judged())
+      errors[observations.times[t].part].push_back(us.front()[t] / observations.times[t].measured_us - 1);
 }
 
 const Measurement& measurement_of(const Observations& observations, const Observation& time) {
@@ -106,7 +107,7 @@ std::vector<std::string> warnings_of(const FitPart& part, const Observations& se
   const double widest = widest_range(measurements);
   if (determined > 0 && widest < kRangeMin)
     warnings.push_back(fmt::format("narrow: no size varies by more than {:.1f}", widest));
-  if (judged.median > kBadMedian)
+  if (judged.n > 0 && judged.median > kBadMedian)
     warnings.push_back(fmt::format("the formula fits badly: median error {:.1f} %", 100 * judged.median));
   return warnings;
 }
@@ -119,7 +120,7 @@ struct Summary {
 };
 
 void add_part(const FitPart& part, size_t index, const Summary& summary, Calibration& out) {
-  const bool is_measured = !summary.fit[index].empty();
+  const bool is_measured = !measurements_of(summary.seen, index).empty();
   if (!is_measured && part.parameters.empty()) return;
   ProfilePart row;
   row.part = part.name;
@@ -169,6 +170,8 @@ Calibration calibrate(const CalibrationInput& input, const Predictor& predictor,
     held_out = cross_validate(input, start, seen, context);
   out.report.profile = out.profile.name;
   out.report.dropped = int64_t(all.dropped);
+  out.report.noisy =
+      std::count_if(all.times.begin(), all.times.end(), [](const Observation& time) { return !time.is_judged(); });
   out.report.without_model = int64_t(all.without_model);
   const std::set<std::string> undetermined(fitted.undetermined.begin(), fitted.undetermined.end());
   const Summary summary{seen, fit, held_out, undetermined};
@@ -188,8 +191,10 @@ std::string calibration_text(const CalibrationReport& report) {
   for (const PartRow& row : report.parts)
     text += fmt::format("{:<26} {:>10}  {}  {}\n", row.part, row.parameters, errors(row.fit),
                         row.held_out ? errors(*row.held_out) : "");
-  text += fmt::format("{} times left out, as their own spread is too large; {} that no model predicts\n",
-                      report.dropped, report.without_model);
+  text += fmt::format(
+      "{} times left out, as their own spread is too large; {} in no error, as the host's share is over a "
+      "tenth; {} that no model predicts\n",
+      report.dropped, report.noisy, report.without_model);
   for (const std::string& warning : report.warnings) text += "warning: " + warning + "\n";
   return text;
 }

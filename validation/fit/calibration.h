@@ -40,6 +40,7 @@ struct CalibrationReport {
   std::string profile;
   std::vector<PartRow> parts;
   int64_t dropped = 0;
+  int64_t noisy = 0;
   int64_t without_model = 0;
   std::vector<std::string> warnings;
 };
@@ -49,6 +50,8 @@ void fields(Visitor& v, CalibrationReport& s) {
   v.required("profile", s.profile, "name of the profile");
   v.required("parts", s.parts, "residuals by part");
   v.required("dropped", s.dropped, at_least<int64_t>(0), "times left out, as their own spread is too large");
+  v.required("noisy", s.noisy, at_least<int64_t>(0),
+             "times of small eager work, used by the fit and counted in no error: the host's share is over a tenth");
   v.required("without_model", s.without_model, at_least<int64_t>(0), "times that no model predicts");
   v.required("warnings", s.warnings, "where data are thin, or a formula fits badly");
 }

@@ -25,6 +25,9 @@ struct Observation {
   std::string phase;
   double measured_us = 0;
   double noise = 0;  // the residual's unit
+
+  // Noisier times help the fit where nothing better is, and say nothing of how good it is.
+  bool is_judged() const { return noise <= 0.1; }
 };
 
 struct ObservedRecord {

@@ -83,7 +83,10 @@ std::vector<FitVariable> variables_of(const DeviceProfile& profile, const std::v
     FitVariable variable;
     variable.low = std::max(parameter.low, range.low);
     variable.high = std::min(parameter.high, range.high);
-    variable.start = std::clamp(*profile_value(profile, parameter.path), variable.low, variable.high);
+    variable.start = *profile_value(profile, parameter.path);
+    // What is none yet starts in the middle: near zero no derivative would show.
+    if (variable.start < variable.low) variable.start = std::sqrt(variable.low * variable.high);
+    variable.start = std::min(variable.start, variable.high);
     variables.push_back(variable);
   }
   return variables;
