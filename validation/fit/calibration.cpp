@@ -181,6 +181,7 @@ Calibration calibrate(const CalibrationInput& input, const Predictor& predictor,
 
 std::string calibration_text(const CalibrationReport& report) {
   const auto errors = [](const ErrorSummary& s) {
+    if (s.n == 0) return fmt::format("{:>5} {:>7} {:>6} {:>6} {:>6}", "-", "-", "-", "-", "-");
     return fmt::format("{:>5} {:>7.1f} {:>6.1f} {:>6.1f} {:>+6.1f}", s.n, 100 * s.median, 100 * s.p90, 100 * s.worst,
                        100 * s.bias);
   };
@@ -190,7 +191,7 @@ std::string calibration_text(const CalibrationReport& report) {
                       "parameters", "n", "median", "p90", "worst", "bias", "n", "median", "p90", "worst", "bias");
   for (const PartRow& row : report.parts)
     text += fmt::format("{:<26} {:>10}  {}  {}\n", row.part, row.parameters, errors(row.fit),
-                        row.held_out ? errors(*row.held_out) : "");
+                        errors(row.held_out.value_or(ErrorSummary{})));
   text += fmt::format(
       "{} times left out, as their own spread is too large; {} in no error, as the host's share is over a "
       "tenth; {} that no model predicts\n",

@@ -42,7 +42,7 @@ double kernel_noise(const Measurement& measurement) { return noise_of(measuremen
 FitParameter launch_of(const std::string& path) { return {path, 1e5, 1e9}; }         // 0.1 us to 1 ms
 FitParameter host_time(const std::string& path) { return {path, 1e5, 1e9}; }         // the same
 FitParameter fraction_of(const std::string& path) { return {path, 0.01, 1, true}; }  // of the data sheet
-FitParameter rate_of(const std::string& path, double high) { return {path, high / 1e4, high, true}; }
+FitParameter rate_of(const std::string& path, double high) { return {path, high / 500, high, true}; }
 
 std::vector<Alternative> whole_numbers(const std::string& path, const std::vector<int64_t>& values) {
   std::vector<Alternative> alternatives;
@@ -67,10 +67,8 @@ FitPart gemm_part(const DeviceProfile& profile) {
   part.name = "kernels/gemm";
   part.form = "launch + (whole waves of the fastest tile^4 + bytes^4)^(1/4)";
   part.parameters = {launch_of("kernels/gemm/launch"), fraction_of("kernels/gemm/memory")};
-  for (size_t i = 0; i < profile.kernels.gemm.tiles.size(); ++i) {
+  for (size_t i = 0; i < profile.kernels.gemm.tiles.size(); ++i)
     part.parameters.push_back(fraction_of(fmt::format("kernels/gemm/tiles/{}/compute", i)));
-    part.parameters.push_back({fmt::format("kernels/gemm/tiles/{}/extra_k", i), 8, 4096});
-  }
   part.choices = {whole_numbers("kernels/gemm/split_k", {128, 256, 512, 1024, 2048, 4096})};
   part.noise = [](const Measurement& m, const std::string&) { return as<GemmRecord>(m) ? kernel_noise(m) : 0; };
   return part;
