@@ -38,6 +38,18 @@ TEST(ProfilePath, LooksWithoutChanging) {
   EXPECT_EQ(profile_range("host/issue").high, 1e12);
 }
 
+TEST(ProfilePath, ListsTheNumbersThatMayTakeAnyValue) {
+  DeviceProfile profile;
+  EXPECT_EQ(numbers_below(profile, "kernels/gate"),
+            (std::vector<std::string>{"kernels/gate/launch", "kernels/gate/memory"}));
+  EXPECT_EQ(numbers_below(profile, "copies"), std::vector<std::string>{});
+  profile.copies.peer = CopyParameters{1_us, 100_GBps};
+  EXPECT_EQ(numbers_below(profile, "copies"), (std::vector<std::string>{"copies/peer/latency", "copies/peer/rate"}));
+  profile.kernels.gemm.tiles.resize(1);
+  EXPECT_EQ(numbers_below(profile, "kernels/gemm/tiles"),
+            (std::vector<std::string>{"kernels/gemm/tiles/0/compute", "kernels/gemm/tiles/0/extra_k"}));
+}
+
 TEST(ProfilePath, EveryParameterOfEveryPartIsThere) {
   DeviceProfile profile;
   profile.cpu.threads.resize(3);

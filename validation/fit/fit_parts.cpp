@@ -44,6 +44,24 @@ FitParameter host_time(const std::string& path) { return {path, 1e5, 1e9}; }    
 FitParameter fraction_of(const std::string& path) { return {path, 0.01, 1, true}; }  // of the data sheet
 FitParameter rate_of(const std::string& path, double high) { return {path, high / 500, high, true}; }
 
+// All numbers of a kernel's parameters, so that one more in fields() is fitted without a word here. A real number of up
+// to 1 is a fraction of the data sheet.
+std::vector<FitParameter> all_below(const DeviceProfile& profile, const std::string& below) {
+  std::vector<FitParameter> parameters;
+  for (const std::string& path : numbers_below(profile, below)) {
+    const ValueRange range = profile_range(path);
+    if (path.ends_with("/launch"))
+      parameters.push_back(launch_of(path));
+    else if (range.high == 1)
+      parameters.push_back(fraction_of(path));
+    else if (path.ends_with("/extra_k"))
+      parameters.push_back({path, 8, 4096});
+    else
+      parameters.push_back({path, std::max(range.low, range.high * 1e-6), range.high});
+  }
+  return parameters;
+}
+
 std::vector<Alternative> whole_numbers(const std::string& path, const std::vector<int64_t>& values) {
   std::vector<Alternative> alternatives;
   for (const int64_t value : values)
@@ -66,9 +84,7 @@ FitPart gemm_part(const DeviceProfile& profile) {
   FitPart part;
   part.name = "kernels/gemm";
   part.form = "launch + (whole waves of the fastest tile^4 + bytes^4)^(1/4)";
-  part.parameters = {launch_of("kernels/gemm/launch"), fraction_of("kernels/gemm/memory")};
-  for (size_t i = 0; i < profile.kernels.gemm.tiles.size(); ++i)
-    part.parameters.push_back(fraction_of(fmt::format("kernels/gemm/tiles/{}/compute", i)));
+  part.parameters = all_below(profile, part.name);
   part.choices = {whole_numbers("kernels/gemm/split_k", {128, 256, 512, 1024, 2048, 4096})};
   part.noise = [](const Measurement& m, const std::string&) { return as<GemmRecord>(m) ? kernel_noise(m) : 0; };
   return part;
@@ -90,11 +106,7 @@ FitPart grouped_gemm_part(const DeviceProfile& profile) {
   FitPart part;
   part.name = "kernels/grouped_gemm";
   part.form = "launch + (whole waves of all groups' tiles^4 + bytes of the groups that have rows^4)^(1/4)";
-  part.parameters = {launch_of("kernels/grouped_gemm/launch"), fraction_of("kernels/grouped_gemm/memory")};
-  for (size_t i = 0; i < profile.kernels.grouped_gemm.tiles.size(); ++i) {
-    part.parameters.push_back(fraction_of(fmt::format("kernels/grouped_gemm/tiles/{}/compute", i)));
-    part.parameters.push_back({fmt::format("kernels/grouped_gemm/tiles/{}/extra_k", i), 8, 4096});
-  }
+  part.parameters = all_below(profile, part.name);
   part.choices = {tile_choices(), whole_numbers("kernels/grouped_gemm/rows_per_cluster", {1, 2})};
   part.noise = [](const Measurement& m, const std::string& phase) {
     if (as<GroupedGemmRecord>(m)) return kernel_noise(m);
@@ -103,22 +115,22 @@ FitPart grouped_gemm_part(const DeviceProfile& profile) {
   return part;
 }
 
-FitPart attention_part() {
+FitPart attention_part(const DeviceProfile& profile) {
   FitPart part;
   part.name = "kernels/attention";
   part.form = "launch + queries and results over memory + (products^4 + keys and values^4)^(1/4)";
-  part.parameters = {launch_of("kernels/attention/launch"), fraction_of("kernels/attention/compute"),
-                     fraction_of("kernels/attention/memory")};
+  part.parameters = all_below(profile, part.name);
   part.noise = [](const Measurement& m, const std::string&) { return as<AttentionRecord>(m) ? kernel_noise(m) : 0; };
   return part;
 }
 
 // The names of the operation in the files, and the phase of a layer that is this pass.
-FitPart pass_part(const std::string& member, const std::vector<std::string>& operations, const std::string& phase) {
+FitPart pass_part(const DeviceProfile& profile, const std::string& member, const std::vector<std::string>& operations,
+                  const std::string& phase) {
   FitPart part;
   part.name = "kernels/" + member;
   part.form = "launch a kernel + bytes / bandwidth";
-  part.parameters = {launch_of(part.name + "/launch"), fraction_of(part.name + "/memory")};
+  part.parameters = all_below(profile, part.name);
   part.noise = [operations, phase](const Measurement& m, const std::string& of) {
     if (const auto* pass = as<PassRecord>(m))
       return std::find(operations.begin(), operations.end(), pass->op) != operations.end() ? kernel_noise(m) : 0.0;
@@ -217,15 +229,15 @@ std::vector<FitPart> fit_parts(const DeviceProfile& profile, const GpuSpec& gpu)
   std::vector<FitPart> parts{host_part(),
                              gemm_part(profile),
                              grouped_gemm_part(profile),
-                             attention_part(),
-                             pass_part("gate", {"gate", "order"}, "gate"),
-                             pass_part("norm", {"rms_norm"}, ""),
-                             pass_part("permute", {"permute", "gather_tokens"}, "permute"),
-                             pass_part("regroup", {"regroup", "gather"}, "regroup"),
-                             pass_part("unregroup", {"unregroup", "index_copy"}, "unregroup"),
-                             pass_part("unpermute", {"unpermute"}, "unpermute"),
-                             pass_part("swiglu", {"swiglu", "silu_mul"}, ""),
-                             pass_part("elementwise", {"add", "mul", "silu", "scale_rows", "zeros"}, "")};
+                             attention_part(profile),
+                             pass_part(profile, "gate", {"gate", "order"}, "gate"),
+                             pass_part(profile, "norm", {"rms_norm"}, ""),
+                             pass_part(profile, "permute", {"permute", "gather_tokens"}, "permute"),
+                             pass_part(profile, "regroup", {"regroup", "gather"}, "regroup"),
+                             pass_part(profile, "unregroup", {"unregroup", "index_copy"}, "unregroup"),
+                             pass_part(profile, "unpermute", {"unpermute"}, "unpermute"),
+                             pass_part(profile, "swiglu", {"swiglu", "silu_mul"}, ""),
+                             pass_part(profile, "elementwise", {"add", "mul", "silu", "scale_rows", "zeros"}, "")};
   const Rate pcie = gpu.pcie.value_or(Rate{128e9});
   const Rate memory_twice{gpu.memory_bandwidth.bytes_per_s / 2};  // read and written
   parts.push_back(copy_part("host_to_device", "host_pinned", "device", pcie));

@@ -80,6 +80,28 @@ std::optional<Found> find(DeviceProfile& profile, const std::string& path, Missi
   return find_in_object(ObjectTypeOf<DeviceProfile>::table, &profile, path, missing);
 }
 
+bool is_continuous(Shape shape) {
+  return shape == Shape::real || shape == Shape::duration || shape == Shape::rate || shape == Shape::flop_rate;
+}
+
+void add_numbers(const ValueType& type, void* value, const std::string& path, const std::string& below,
+                 std::vector<std::string>& out) {
+  // One path leads to the other, or goes on below it.
+  const auto is_on_the_way = (path + "/").starts_with(below + "/") || (below + "/").starts_with(path + "/");
+  if (!path.empty() && !is_on_the_way) return;
+  const std::string prefix = path.empty() ? "" : path + "/";
+  if (is_continuous(type.shape)) out.push_back(path);
+  if (type.shape == Shape::object)
+    for (const Setting& setting : list_settings(*type.object, value))
+      add_numbers(*setting.type, setting.value, prefix + setting.key, below, out);
+  if (type.shape != Shape::optional && type.shape != Shape::list) return;
+  size_t index = 0;
+  type.container->each(value, [&](const std::string&, const void* element) {
+    const std::string inner = type.shape == Shape::list ? prefix + std::to_string(index++) : path;
+    add_numbers(type.container->element, const_cast<void*>(element), inner, below, out);
+  });
+}
+
 double read(const Found& found) {
   switch (found.shape) {
     case Shape::int32:
@@ -158,6 +180,12 @@ std::optional<double> profile_value(const DeviceProfile& profile, const std::str
   const auto found = find(const_cast<DeviceProfile&>(profile), path, Missing::give_up);  // it only looks
   if (found) return read(*found);
   return std::nullopt;
+}
+
+std::vector<std::string> numbers_below(const DeviceProfile& profile, const std::string& path) {
+  std::vector<std::string> paths;
+  add_numbers(value_type<DeviceProfile>(), const_cast<DeviceProfile*>(&profile), "", path, paths);
+  return paths;
 }
 
 void set_profile_value(DeviceProfile& profile, const std::string& path, double value) {

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "models/device_profile.h"
 
@@ -14,6 +15,10 @@ bool is_profile_path(const std::string& path);
 
 // Absent where an optional member on the way is. CHECKs the path; an index beyond a list's end is absent too.
 std::optional<double> profile_value(const DeviceProfile& profile, const std::string& path);
+
+// The paths of all numbers below that may take any value in a range (times, rates, fractions and other reals, no
+// counts), in the order of fields(). What an absent optional member would hold is left out.
+std::vector<std::string> numbers_below(const DeviceProfile& profile, const std::string& path);
 
 // Optional members on the way come to be. Picoseconds and counts are rounded to whole ones.
 void set_profile_value(DeviceProfile& profile, const std::string& path, double value);
