@@ -4,6 +4,7 @@
 
 #include "models/catalogue.h"
 #include "sim/config/json_text.h"
+#include "sim/core/math.h"
 #include "sim/core/random.h"
 #include "tests/support/random_network.h"
 #include "validation/fit/profile_fit.h"
@@ -109,6 +110,34 @@ TEST(Calibration, FindsTheParametersThatMadeTheData) {
     expect("copies/host_to_device/latency", 0.05);
     expect("copies/host_to_device/rate", 0.05);
   });
+}
+
+// A library whose small GEMMs take three times what any tile of the formula does: the table says so, and where the
+// formula is right it says 1.
+TEST(Calibration, FallsBackOnATableWhereTheFormulaFitsBadly) {
+  Rng rng(8);
+  MeasurementFile file = sizes(rng);
+  std::erase_if(file.records, [](const Measurement& m) { return !std::holds_alternative<GemmRecord>(m.what); });
+  measure(file, DeviceProfile{}, 0.02, rng);
+  for (Measurement& m : file.records) {
+    const auto& gemm = std::get<GemmRecord>(m.what);
+    const double work = double(gemm.m) * double(gemm.n) * double(gemm.k);
+    m.times[0].median_us *= exact_pow(work, 0.5) / 1e5 + 1;  // far from what launches and rates can say
+  }
+  const Calibration made = calibrated(input_of(file));
+  const auto& table = made.profile.kernels.gemm.corrections;
+  ASSERT_GE(table.size(), 2u);
+  for (size_t i = 1; i < table.size(); ++i) EXPECT_LT(table[i - 1].work, table[i].work);
+  DeviceProfile without = made.profile;
+  without.kernels.gemm.corrections.clear();
+  double with_table = 0;
+  double formula = 0;
+  const GpuSpec gpu = load_gpu(file.gpu);
+  for (const Measurement& m : file.records) {
+    with_table += std::abs(predict({made.profile, gpu, 1}, m)[0].us / m.times[0].median_us - 1);
+    formula += std::abs(predict({without, gpu, 1}, m)[0].us / m.times[0].median_us - 1);
+  }
+  EXPECT_LT(with_table, formula);
 }
 
 TEST(Calibration, ErrorsAreOfTheProfileAsItIsWritten) {

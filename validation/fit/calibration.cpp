@@ -7,6 +7,7 @@
 #include <set>
 
 #include "validation/error_table.h"
+#include "validation/fit/corrections.h"
 #include "validation/fit/profile_fit.h"
 #include "validation/fit/profile_path.h"
 #include "validation/fit/record_sizes.h"
@@ -16,7 +17,6 @@ namespace {
 
 constexpr int64_t kRecordsPerParameter = 3;
 constexpr double kRangeMin = 4;
-constexpr double kBadMedian = 0.10;
 
 // The fold of each model and size: a model lies in one fold, with all its layers and steps.
 class Folds {
@@ -59,7 +59,8 @@ Errors cross_validate(const CalibrationInput& input, const DeviceProfile& start,
   for (size_t fold = 0; fold < input.folds; ++fold) {
     const auto is_in = [&](const Observation& time) { return folds.of(measurement_of(seen, time)) == fold; };
     const Observations others = some_of(seen, [&](const Observation& time) { return !is_in(time); });
-    const FittedProfile fitted = fit_profile(start, others, context);
+    FittedProfile fitted = fit_profile(start, others, context);
+    add_corrections(fitted.profile, others, context);
     add_errors(fitted.profile, some_of(seen, is_in), context, errors);
   }
   return errors;
@@ -107,7 +108,7 @@ std::vector<std::string> warnings_of(const FitPart& part, const Observations& se
   const double widest = widest_range(measurements);
   if (determined > 0 && widest < kRangeMin)
     warnings.push_back(fmt::format("narrow: no size varies by more than {:.1f}", widest));
-  if (judged.n > 0 && judged.median > kBadMedian)
+  if (judged.n > 0 && judged.median > kFormulaErrorMax)
     warnings.push_back(fmt::format("the formula fits badly: median error {:.1f} %", 100 * judged.median));
   return warnings;
 }
@@ -129,7 +130,10 @@ void add_part(const FitPart& part, size_t index, const Summary& summary, Calibra
   if (!summary.held_out[index].empty()) row.held_out = error_summary(summary.held_out[index]);
   int64_t parameters = 0;
   for (const FitParameter& parameter : part.parameters) parameters += summary.undetermined.count(parameter.path) == 0;
-  const auto warnings = warnings_of(part, summary.seen, index, row.held_out.value_or(row.fit), summary.undetermined);
+  auto warnings = warnings_of(part, summary.seen, index, row.held_out.value_or(row.fit), summary.undetermined);
+  if (part.name == "kernels/gemm" && !out.profile.kernels.gemm.corrections.empty())
+    warnings.push_back(
+        fmt::format("falls back on a table of {} corrections by work", out.profile.kernels.gemm.corrections.size()));
   for (const std::string& warning : warnings) out.report.warnings.push_back(part.name + ": " + warning);
   row.note = fmt::format("{}", fmt::join(warnings, "; "));
   row.range = sizes_text(measurements_of(summary.seen, index));
@@ -161,6 +165,7 @@ Calibration calibrate(const CalibrationInput& input, const Predictor& predictor,
   out.profile = fitted.profile;
   out.profile.parts.clear();
   round_parameters(out.profile, parts);
+  add_corrections(out.profile, seen, context);
   Errors fit(parts.size());
   add_errors(out.profile, seen, context, fit);
   Errors held_out(parts.size());

@@ -49,6 +49,7 @@ FitParameter rate_of(const std::string& path, double high) { return {path, high 
 std::vector<FitParameter> all_below(const DeviceProfile& profile, const std::string& below) {
   std::vector<FitParameter> parameters;
   for (const std::string& path : numbers_below(profile, below)) {
+    if (path.find("/corrections/") != std::string::npos) continue;  // corrections.h
     const ValueRange range = profile_range(path);
     if (path.ends_with("/launch"))
       parameters.push_back(launch_of(path));
@@ -288,6 +289,7 @@ void prepare_collectives(DeviceProfile& profile, const GpuSpec& gpu) {
 }  // namespace
 
 void prepare_profile(DeviceProfile& profile, const GpuSpec& gpu, const std::vector<MeasurementFile>& files) {
+  profile.kernels.gemm.corrections.clear();  // of another fit
   std::set<int32_t> threads;
   for (const MeasurementFile& file : files) {
     if (file.world > 1) prepare_collectives(profile, gpu);
