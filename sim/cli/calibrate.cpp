@@ -23,6 +23,7 @@ po::options_description options() {
       "base", po::value<std::string>(), "profile to start from; what is not measured stays as it is there")(
       "hold-out", po::value<std::string>()->default_value(""),
       "keep records from the fit and report errors on them, instead of cross-validation: models=NAME,NAME or every=N")(
+      "folds", po::value<int>()->default_value(4), "parts of the cross-validation; 0: none")(
       "scale-to", po::value<std::string>(), "write the profile for this GPU instead, scaled by the data sheets")(
       "format", po::value<std::string>()->default_value("text"), "what to print: text or json");
   return options;
@@ -99,6 +100,10 @@ CalibrationInput input_of(const po::variables_map& given, std::vector<Measuremen
   input.base.scaled_from.clear();
   input.hold_out = parse_hold_out(given["hold-out"].as<std::string>());
   check_hold_out(input.hold_out, files);
+  const int folds = given["folds"].as<int>();
+  if (folds < 0 || folds == 1 || folds > 100)
+    throw ConfigError("--folds", fmt::format("must be 0, or from 2 to 100, but is {}", folds));
+  input.folds = size_t(folds);
   input.files = std::move(files);
   return input;
 }

@@ -49,7 +49,7 @@ void add_errors(const DeviceProfile& profile, const Observations& observations, 
 }
 
 const Measurement& measurement_of(const Observations& observations, const Observation& time) {
-  return *observations.records[time.record].measurement;
+  return observations.records[time.record].measurement;
 }
 
 Errors cross_validate(const CalibrationInput& input, const DeviceProfile& start, const Observations& seen,
@@ -84,7 +84,7 @@ std::string source_of(const Observations& observations, size_t part) {
     if (time.part != part) continue;
     const ObservedRecord& record = observations.records[time.record];
     add(files, record.file->source);
-    add(kinds, record.measurement->kind + (time.phase == "all" ? "" : " " + time.phase));
+    add(kinds, record.measurement.kind + (time.phase == "all" ? "" : " " + time.phase));
   }
   return fmt::format("{}: {}", fmt::join(files, ", "), fmt::join(kinds, ", "));
 }

@@ -22,7 +22,7 @@ std::vector<Ratio> ratios_of(const DeviceProfile& profile, const Observations& g
   const auto us = predicted_us(gemms, std::span(&profile, 1), context.gpu, context.predictor);
   std::vector<Ratio> ratios;
   for (size_t t = 0; t < gemms.times.size(); ++t) {
-    const auto& gemm = std::get<GemmRecord>(gemms.records[gemms.times[t].record].measurement->what);
+    const auto& gemm = std::get<GemmRecord>(gemms.records[gemms.times[t].record].measurement.what);
     const double work = double(gemm.m) * double(gemm.n) * double(gemm.k);
     ratios.push_back({work, gemms.times[t].measured_us / us.front()[t]});
   }
@@ -51,7 +51,7 @@ std::vector<WorkCorrection> table_of(std::vector<Ratio> ratios) {
 
 void add_corrections(DeviceProfile& profile, const Observations& observations, const FitContext& context) {
   const Observations gemms = some_of(observations, [&](const Observation& time) {
-    const auto& what = observations.records[time.record].measurement->what;
+    const auto& what = observations.records[time.record].measurement.what;
     return time.is_judged() && std::holds_alternative<GemmRecord>(what);
   });
   std::vector<Ratio> ratios = ratios_of(profile, gemms, context);

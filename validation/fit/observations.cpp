@@ -40,28 +40,48 @@ double us_of(const std::vector<Predicted>& predicted, const std::string& phase) 
   return 0;
 }
 
-void observe_record(const ObservedRecord& record, const std::vector<FitPart>& parts,
+// Appends the record without any time yet.
+void append_record(const MeasurementFile* file, const Measurement& measurement, Observations& out) {
+  out.records.push_back({file, measurement});
+  out.records.back().measurement.times.clear();
+}
+
+void append_time(const Observation& time, const Measurement& from, Observations& out) {
+  out.times.push_back(time);
+  out.times.back().record = out.records.size() - 1;
+  for (const PhaseTime& phase : from.times)
+    if (phase.phase == time.phase) out.records.back().measurement.times.push_back(phase);
+}
+
+struct FileRecord {
+  const MeasurementFile* file = nullptr;
+  const Measurement* measurement = nullptr;
+};
+
+void observe_record(const FileRecord& record, const std::vector<FitPart>& parts,
                     const std::vector<Predicted>& predicted, Observations& out) {
-  const size_t before = out.times.size();
+  bool is_new = true;
   for (const PhaseTime& time : record.measurement->times)
     for (size_t part = 0; part < parts.size(); ++part) {
       const double noise = parts[part].noise(*record.measurement, time.phase);
       if (noise == 0) continue;
-      if (!reason_to_drop(*record.measurement, time).empty())
+      if (!reason_to_drop(*record.measurement, time).empty()) {
         ++out.dropped;
-      else if (us_of(predicted, time.phase) > 0)
-        out.times.push_back({out.records.size(), part, time.phase, time.median_us, noise});
-      else
+      } else if (us_of(predicted, time.phase) <= 0) {
         ++out.without_model;
+      } else {
+        if (is_new) append_record(record.file, *record.measurement, out);
+        is_new = false;
+        append_time({0, part, time.phase, time.median_us, noise}, *record.measurement, out);
+      }
     }
-  if (out.times.size() > before) out.records.push_back(record);
 }
 
 }  // namespace
 
 Observations observe(const std::vector<MeasurementFile>& files, const std::vector<FitPart>& parts,
                      const DeviceProfile& profile, const GpuSpec& gpu, const Predictor& predictor) {
-  std::vector<ObservedRecord> records;
+  std::vector<FileRecord> records;
   for (const MeasurementFile& file : files)
     for (const Measurement& measurement : file.records) records.push_back({&file, &measurement});
   std::vector<std::vector<Predicted>> predicted(records.size());
@@ -77,10 +97,10 @@ Observations some_of(const Observations& all, const std::function<bool(const Obs
   size_t last = all.records.size();  // none yet
   for (const Observation& time : all.times) {
     if (!wanted(time)) continue;
-    if (time.record != last) some.records.push_back(all.records[time.record]);
+    const ObservedRecord& record = all.records[time.record];
+    if (time.record != last) append_record(record.file, record.measurement, some);
     last = time.record;
-    some.times.push_back(time);
-    some.times.back().record = some.records.size() - 1;
+    append_time(time, record.measurement, some);
   }
   return some;
 }
@@ -102,7 +122,7 @@ std::vector<std::vector<double>> predicted_us(const Observations& observations, 
     const size_t r = job % records;
     if (is_unchanged(p, r)) return;
     const ObservedRecord& record = observations.records[r];
-    const auto predicted = predictor(models[p].at(record.file->world), *record.measurement);
+    const auto predicted = predictor(models[p].at(record.file->world), record.measurement);
     for (const size_t t : times_of[r]) {
       us[p][t] = us_of(predicted, observations.times[t].phase);
       CHECK(us[p][t] > 0);

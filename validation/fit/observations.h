@@ -30,9 +30,10 @@ struct Observation {
   bool is_judged() const { return noise <= 0.1; }
 };
 
+// A record with those of its times alone that are observed: no phase is predicted in vain.
 struct ObservedRecord {
   const MeasurementFile* file = nullptr;
-  const Measurement* measurement = nullptr;
+  Measurement measurement;
 };
 
 struct Observations {

@@ -12,9 +12,15 @@
 namespace moesim {
 namespace {
 
-constexpr int kPartIterations = 30;
-constexpr int kChoiceIterations = 6;  // enough to tell which of the alternatives is best
-constexpr int kJointIterations = 15;
+// When a fit stops: FitOptions.
+struct FitEffort {
+  int iterations_max = 0;
+  double gain_min = 0;
+};
+// Of a part, of an alternative (enough to tell which is best), and of all parts together.
+constexpr FitEffort kPart{30, 1e-6};
+constexpr FitEffort kAlternative{6, 1e-3};
+constexpr FitEffort kJoint{15, 1e-4};
 
 std::vector<double> log_ratios(const Observations& observations, const std::vector<double>& us) {
   std::vector<double> residuals;
@@ -100,13 +106,14 @@ struct Outcome {
 
 // A parameter that no time depends on stays as it was, not at the bound that its start may lie beyond.
 Outcome fit_numbers(const DeviceProfile& start, const std::vector<FitParameter>& all, const Observations& observations,
-                    const FitContext& context, int iterations_max) {
+                    const FitContext& context, const FitEffort& effort) {
   std::vector<FitParameter> parameters;
   for (const FitParameter& parameter : all)
     if (profile_value(start, parameter.path)) parameters.push_back(parameter);
   ParameterResiduals residuals(start, parameters, observations, context);
   FitOptions options;
-  options.iterations_max = iterations_max;
+  options.iterations_max = effort.iterations_max;
+  options.gain_min = effort.gain_min;
   options.scale_min = 0.05;  // of the expected noise
   options.pull = 0.5;
   const std::vector<FitVariable> variables = variables_of(start, parameters);
@@ -135,7 +142,7 @@ DeviceProfile fit_choices(const DeviceProfile& start, const FitPart& part, const
     for (const Alternative& alternative : alternatives) {
       DeviceProfile tried = best;
       alternative.apply(tried);
-      tried = fit_numbers(tried, part.parameters, observations, context, kChoiceIterations).profile;
+      tried = fit_numbers(tried, part.parameters, observations, context, kAlternative).profile;
       const double loss = loss_of(tried, observations, context);
       if (loss >= best_loss) continue;
       best_loss = loss;
@@ -157,11 +164,11 @@ FittedProfile fit_profile(const DeviceProfile& start, const Observations& observ
     const Observations own = some_of(observations, [p](const Observation& time) { return time.part == p; });
     if (!own.times.empty() && !part.parameters.empty()) {
       profile = fit_choices(profile, part, own, context);
-      profile = fit_numbers(profile, part.parameters, own, context, kPartIterations).profile;
+      profile = fit_numbers(profile, part.parameters, own, context, kPart).profile;
     }
     context.tick();
   }
-  const Outcome joint = fit_numbers(profile, all, observations, context, kJointIterations);
+  const Outcome joint = fit_numbers(profile, all, observations, context, kJoint);
   context.tick();
   return {joint.profile, joint.undetermined};
 }
