@@ -16,16 +16,21 @@ inline float scale_log2_of(const Attention& shape) {
 }
 
 // Copies rows [begin, begin + rows) of x, `stride` elements apart, to a swizzled tile; rows from `end` on become zero.
+// Eight threads copy 128 bytes of a row at a time, so that all places in the tile differ by constants.
 template <int width, int rows, int threads>
 __device__ inline void load_rows(bf16* tile, const bf16* x, int64_t stride, int begin, int end) {
-  constexpr int chunks = width / 8;
-  static_assert(rows * chunks % threads == 0);
+  constexpr int rows_at_once = threads / 8;
+  static_assert(rows % rows_at_once == 0 && rows_at_once % 8 == 0 && width % 64 == 0);
+  const int first = int(threadIdx.x) / 8;
+  const int chunk = int(threadIdx.x) % 8;
+  bf16* to = tile + swizzled<width>(first, chunk);
 #pragma unroll
-  for (int pass = 0; pass < rows * chunks / threads; ++pass) {
-    const int index = pass * threads + int(threadIdx.x);
-    const int row = index / chunks;
-    const int chunk = index % chunks;
-    copy_16(tile + swizzled<width>(row, chunk), x + (begin + row) * stride + chunk * 8, begin + row < end);
+  for (int pass = 0; pass < rows / rows_at_once; ++pass) {
+    const int row = begin + first + pass * rows_at_once;
+    const bf16* from = x + row * stride + chunk * 8;
+#pragma unroll
+    for (int column = 0; column < width; column += 64)
+      copy_16(to + pass * rows_at_once * width + column, from + column, row < end);
   }
 }
 
@@ -41,6 +46,26 @@ __device__ inline void load_queries(uint32_t (&fragments)[width / 16][4], const 
       const int column = step * 16 + i / 2 * 8 + int(threadIdx.x) % 4 * 2;
       fragments[step][i] = mine < end ? *reinterpret_cast<const uint32_t*>(x + mine * stride + column) : 0U;
     }
+}
+
+// The scores of 16 queries and `keys` keys of a swizzled tile, in units of log2.
+template <int qk_dim, int keys>
+__device__ inline void score_keys(const uint32_t (&queries)[qk_dim / 16][4], const bf16* tile, float scale_log2,
+                                  float (&scores)[keys / 8][4]) {
+  const int lane = int(threadIdx.x) % 32;
+#pragma unroll
+  for (int step = 0; step < qk_dim / 16; ++step)
+#pragma unroll
+    for (int pair = 0; pair < keys / 16; ++pair) {
+      uint32_t b[4];
+      load_fragments(b, tile + swizzled<qk_dim>(pair * 16 + lane % 8 + lane / 16 * 8, step * 2 + lane / 8 % 2));
+      multiply_add(scores[pair * 2], queries[step], b[0], b[1]);
+      multiply_add(scores[pair * 2 + 1], queries[step], b[2], b[3]);
+    }
+#pragma unroll
+  for (int part = 0; part < keys / 8; ++part)
+#pragma unroll
+    for (int i = 0; i < 4; ++i) scores[part][i] *= scale_log2;
 }
 
 // The weighted sum of values so far. With h = 0 for row g and 1 for row g + 8.
@@ -78,7 +103,8 @@ struct OnlineSoftmax {
     for (int h = 0; h < 2; ++h) {
       float best = highest[h];
 #pragma unroll
-      for (int part = 0; part < keys / 8; ++part) best = fmaxf(best, fmaxf(scores[part][h * 2], scores[part][h * 2 + 1]));
+      for (int part = 0; part < keys / 8; ++part)
+        best = fmaxf(best, fmaxf(scores[part][h * 2], scores[part][h * 2 + 1]));
       best = quad_max(best);
       const float base = best == -INFINITY ? 0.0F : best;  // no key yet: all weights are 0
       const float factor = exp2_fast(highest[h] - base);

@@ -15,27 +15,7 @@ constexpr int tile_keys = 64;
 constexpr int batch_max = 65535;
 
 template <int qk_dim, int v_dim>
-constexpr int stage_elements = tile_keys*(qk_dim + v_dim);
-
-// The scores of 16 queries and a tile of keys, in units of log2.
-template <int qk_dim>
-__device__ inline void score_tile(const uint32_t (&queries)[qk_dim / 16][4], const bf16* keys, float scale_log2,
-                                  float (&scores)[tile_keys / 8][4]) {
-  const int lane = int(threadIdx.x) % 32;
-#pragma unroll
-  for (int step = 0; step < qk_dim / 16; ++step)
-#pragma unroll
-    for (int pair = 0; pair < tile_keys / 16; ++pair) {
-      uint32_t b[4];
-      load_fragments(b, keys + swizzled<qk_dim>(pair * 16 + lane % 8 + lane / 16 * 8, step * 2 + lane / 8 % 2));
-      multiply_add(scores[pair * 2], queries[step], b[0], b[1]);
-      multiply_add(scores[pair * 2 + 1], queries[step], b[2], b[3]);
-    }
-#pragma unroll
-  for (int part = 0; part < tile_keys / 8; ++part)
-#pragma unroll
-    for (int i = 0; i < 4; ++i) scores[part][i] *= scale_log2;
-}
+constexpr int stage_elements = tile_keys * (qk_dim + v_dim);
 
 // Keys after `last_key` (of row g, and of row g + 8) count nothing.
 __device__ inline void mask_tile(int key_begin, int last_key, int last_key_8, float (&scores)[tile_keys / 8][4]) {
@@ -88,14 +68,13 @@ __global__ void __launch_bounds__(threads, 1)
     if (tile + 1 < tiles) load(tile + 1);
     const bf16* stage = staged + tile % 2 * stage_size;
     float scores[tile_keys / 8][4] = {};
-    score_tile<qk_dim>(q, stage, scale_log2, scores);
-    if ((tile + 1) * tile_keys > min(first_masked, shape.kv))
-      mask_tile(tile * tile_keys, last_key, last_key_8, scores);
+    score_keys<qk_dim, tile_keys>(q, stage, scale_log2, scores);
+    if ((tile + 1) * tile_keys > min(first_masked, shape.kv)) mask_tile(tile * tile_keys, last_key, last_key_8, scores);
     softmax.template add<tile_keys>(scores, stage + tile_keys * qk_dim);
   }
   softmax.finish();
-  store_rows<v_dim>(softmax.sums, out + (sequence * shape.q * shape.heads + head) * v_dim,
-                    int64_t(shape.heads) * v_dim, row, shape.q);
+  store_rows<v_dim>(softmax.sums, out + (sequence * shape.q * shape.heads + head) * v_dim, int64_t(shape.heads) * v_dim,
+                    row, shape.q);
 }
 
 template <int qk_dim, int v_dim>

@@ -16,8 +16,8 @@ struct CudaError : std::runtime_error {
 
 inline void check_cuda(cudaError_t error, std::source_location at = std::source_location::current()) {
   if (error == cudaSuccess) return;
-  throw CudaError(std::string(at.file_name()) + ":" + std::to_string(at.line()) + ": CUDA: " +
-                  cudaGetErrorName(error) + ": " + cudaGetErrorString(error));
+  throw CudaError(std::string(at.file_name()) + ":" + std::to_string(at.line()) + ": CUDA: " + cudaGetErrorName(error) +
+                  ": " + cudaGetErrorString(error));
 }
 
 // After a kernel launch. A kernel that fails while it runs is seen by the next call that waits for it.

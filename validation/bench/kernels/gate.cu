@@ -1,5 +1,5 @@
-// Gates: from the router's scores to the experts of each token and their weights. One warp a token; expert i * 32 + lane
-// is the lane's i-th.
+// Gates: from the router's scores to the experts of each token and their weights. One warp a token; expert i * 32 +
+// lane is the lane's i-th.
 #include <cfloat>
 #include <climits>
 

@@ -21,7 +21,7 @@ constexpr int row_tiles_together = 16;
 template <int tile_rows>
 constexpr int stage_elements = (tile_rows + tile_columns) * tile_depth;
 template <int tile_rows>
-constexpr int shared_bytes = stages* stage_elements<tile_rows>* int(sizeof(bf16));
+constexpr int shared_bytes = stages * stage_elements<tile_rows> * int(sizeof(bf16));
 
 struct Tile {
   int group;
@@ -115,8 +115,7 @@ __device__ inline void multiply_stage(const bf16* stage, float (&sums)[m][n][4])
 #pragma unroll
     for (int i = 0; i < m; ++i) load_fragments(a[i], stage + place(row + i * 16, step * 2 + lane / 16));
 #pragma unroll
-    for (int j = 0; j < n / 2; ++j)
-      load_fragments(b[j], stage_w + place(column + j * 16, step * 2 + lane / 8 % 2));
+    for (int j = 0; j < n / 2; ++j) load_fragments(b[j], stage_w + place(column + j * 16, step * 2 + lane / 8 % 2));
 #pragma unroll
     for (int i = 0; i < m; ++i)
 #pragma unroll
@@ -199,9 +198,7 @@ void launch(const bf16* a, const bf16* w, const int32_t* offsets, const GroupedG
 
 }  // namespace
 
-int grouped_gemm_tile_rows(const GroupedGemm& shape) {
-  return int64_t{64} * shape.groups >= shape.rows ? 64 : 128;
-}
+int grouped_gemm_tile_rows(const GroupedGemm& shape) { return int64_t{64} * shape.groups >= shape.rows ? 64 : 128; }
 
 void grouped_gemm(const bf16* a, const bf16* w, const int32_t* offsets, const GroupedGemm& shape, bf16* c, int sms,
                   cudaStream_t stream) {

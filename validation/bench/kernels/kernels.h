@@ -3,7 +3,8 @@
 // Every function enqueues its kernels on `stream` and returns: it allocates nothing, waits for nothing and may be
 // captured in a CUDA graph. Pointers are device memory, aligned to 16 bytes; arrays are row-major and dense; none may
 // overlap another. A shape beyond the stated limits is a CHECK; counts of zero (tokens, rows) are allowed and launch
-// nothing. `sms` is the number of multiprocessors of the device. Results do not depend on the order in which blocks run.
+// nothing. `sms` is the number of multiprocessors of the device. Results do not depend on the order in which blocks
+// run.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -12,28 +13,18 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "validation/bench/kernels/shapes.h"
+
 namespace moesim::bench {
 
 using bf16 = __nv_bfloat16;
 
 // --- gates ---------------------------------------------------------------------------------------------------------
 
-// Whether the weights of the chosen experts are divided by their sum.
-enum class Normalize { no, yes };
-
 // scores [tokens, experts] -> the k experts of the highest scores by falling score, ties to the lower id, and their
 // softmax probabilities. weights, expert_ids [tokens, k]. experts <= 1024, k <= min(16, experts); scores are finite.
 void softmax_top_k(const float* scores, int tokens, int experts, int k, Normalize normalize, float* weights,
                    int32_t* expert_ids, cudaStream_t stream);
-
-// DeepSeek-V3's gate. experts are cut into `groups` equal runs of at least 2.
-struct GroupGate {
-  int experts = 256;
-  int k = 8;
-  int groups = 8;
-  int top_groups = 4;
-  float scale = 2.5F;
-};
 
 // s = sigmoid(score); s + bias [experts] decides: a group counts the sum of its two best, the top_groups groups are
 // kept, and among their experts the k best are chosen, by falling s + bias, ties to the lower id. Weights: s of the
@@ -58,8 +49,8 @@ size_t order_by_expert_bytes(int tokens, int k, int experts);
 void order_by_expert(const int32_t* expert_ids, int tokens, int k, int experts, const ExpertOrder& order,
                      void* workspace, size_t workspace_bytes, cudaStream_t stream);
 
-// out[r] = x[source_of_row[r]] for each of `rows` rows of `width` elements (a multiple of 8): permute, with row_of_slot;
-// regroup and unregroup, with the caller's index.
+// out[r] = x[source_of_row[r]] for each of `rows` rows of `width` elements (a multiple of 8): permute, with
+// row_of_slot; regroup and unregroup, with the caller's index.
 void gather_rows(const bf16* x, const int32_t* source_of_row, int rows, int width, bf16* out, cudaStream_t stream);
 inline void permute_rows(const bf16* x, const int32_t* row_of_slot, int rows, int width, bf16* out,
                          cudaStream_t stream) {
@@ -80,13 +71,6 @@ void rms_norm(const bf16* x, const bf16* gain, int rows, int width, float epsilo
 
 // --- grouped GEMM --------------------------------------------------------------------------------------------------
 
-struct GroupedGemm {
-  int rows;    // of all groups together
-  int groups;  // at most 1024
-  int n;       // a multiple of 8
-  int k;       // a multiple of 32
-};
-
 // Rows of a tile: 64 where groups have at most 64 rows on average, else 128. A tile has 128 columns.
 int grouped_gemm_tile_rows(const GroupedGemm& shape);
 
@@ -97,22 +81,6 @@ void grouped_gemm(const bf16* a, const bf16* w, const int32_t* offsets, const Gr
                   cudaStream_t stream);
 
 // --- attention -----------------------------------------------------------------------------------------------------
-
-enum class Values { own, first_of_keys };
-
-// Scores are scaled by 1 / sqrt(qk_dim) unless `scale` is above 0. heads is a multiple of kv_heads; head h reads
-// the keys of kv head h / (heads / kv_heads).
-struct Attention {
-  int batch = 1;
-  int q = 1;   // queries a sequence
-  int kv = 1;  // keys a sequence, at least q
-  int heads = 1;
-  int kv_heads = 1;
-  int qk_dim = 128;
-  int v_dim = 128;
-  Values values = Values::own;
-  float scale = 0;
-};
 
 // Causal: the q queries are the last of the kv positions. queries [batch, q, heads, qk_dim], keys [batch, kv, kv_heads,
 // qk_dim], values [batch, kv, kv_heads, v_dim] -> out [batch, q, heads, v_dim]. (qk_dim, v_dim): (64, 64), (128, 128),

@@ -54,8 +54,8 @@ __device__ inline void load_fragments_transposed(uint32_t (&registers)[4], const
 }
 
 // sums [16 x 8] += a [16 x 16] b [16 x 8]. With g = lane / 4 and t = lane % 4: sums hold (g, 2t), (g, 2t + 1), (g + 8,
-// 2t), (g + 8, 2t + 1); a holds the pairs of columns from 2t and 2t + 8 of rows g and g + 8 in the order (g, 2t), (g + 8,
-// 2t), (g, 2t + 8), (g + 8, 2t + 8); b holds the pairs of rows from 2t and from 2t + 8 of column g.
+// 2t), (g + 8, 2t + 1); a holds the pairs of columns from 2t and 2t + 8 of rows g and g + 8 in the order (g, 2t), (g +
+// 8, 2t), (g, 2t + 8), (g + 8, 2t + 8); b holds the pairs of rows from 2t and from 2t + 8 of column g.
 __device__ inline void multiply_add(float (&sums)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
   asm volatile(
       "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, "

@@ -28,8 +28,8 @@ __device__ inline int count_by_warp(int expert, int experts, uint16_t* counts) {
 }
 
 // block_counts [experts][blocks].
-__global__ void __launch_bounds__(threads)
-    count_choices(const int32_t* __restrict__ expert_ids, int choices, int experts, int32_t* __restrict__ block_counts) {
+__global__ void __launch_bounds__(threads) count_choices(const int32_t* __restrict__ expert_ids, int choices,
+                                                         int experts, int32_t* __restrict__ block_counts) {
   extern __shared__ uint16_t counts[];
   const int64_t choice = int64_t(blockIdx.x) * threads + threadIdx.x;
   count_by_warp(choice < choices ? expert_ids[choice] : -1, experts, counts);

@@ -87,9 +87,8 @@ __device__ inline float block_sum(float x, float* partial) {
 
 // The row stays in registers between the two passes, at most `kept` pieces a thread.
 template <int kept>
-__global__ void __launch_bounds__(threads_max)
-    normalise(const bf16* __restrict__ x, const bf16* __restrict__ gain, int pieces, float epsilon,
-              bf16* __restrict__ out) {
+__global__ void __launch_bounds__(threads_max) normalise(const bf16* __restrict__ x, const bf16* __restrict__ gain,
+                                                         int pieces, float epsilon, bf16* __restrict__ out) {
   __shared__ float partial[threads_max / 32];
   Eight row[kept];
   float squares = 0;
