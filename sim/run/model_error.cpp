@@ -37,7 +37,8 @@ std::vector<std::string_view> parts_of(Operation operation) {
 Operation operation_of(const std::string& text) {
   for (const auto& [operation, name] : enum_names(Operation{}))
     if (text == name) return operation;
-  CHECK(!"an operation of a breakdown has a name");
+  const bool breakdown_names_an_operation = false;
+  CHECK(breakdown_names_an_operation);
   return {};
 }
 

@@ -126,7 +126,7 @@ Constants fit_with_nvlink(double part_over_nic) {
   testing::Test::RecordProperty("launch_us", std::to_string(launch_us));
   testing::Test::RecordProperty("nvlink_GBps", std::to_string(1e3 / nvlink));
   testing::Test::RecordProperty("nic_GBps", std::to_string(1e3 / nic));
-  return {{Duration{int64_t(launch_us * 1e6)}, {}, {}, {}}, Rate{1e12 / nvlink}, Rate{1e12 / nic}};
+  return {{Duration{int64_t(launch_us * 1e6)}, {}, {}, {}, {}}, Rate{1e12 / nvlink}, Rate{1e12 / nic}};
 }
 
 // DeepEP names about 160 GB/s as the most over the NVLinks of an H800 and 50 GB/s over its NIC.
@@ -172,7 +172,7 @@ TEST(DeepEpLowLatency, PredictsTheFirstKernelsWithoutNvlink) {
   EXPECT_LT(peer_us, 0.5);
   EXPECT_GT(rate, 40_GBps);
   EXPECT_LT(rate, 50_GBps);
-  expect_predicted(kPureRdma, 0, {{{}, {}, Duration{int64_t(peer_us * 1e6)}, {}}, 200_GBps, rate});
+  expect_predicted(kPureRdma, 0, {{{}, {}, Duration{int64_t(peer_us * 1e6)}, {}, {}}, 200_GBps, rate});
 }
 
 // What a token of DeepEP's test of the normal kernels reaches: 256 experts, top 8 of the four servers with the highest
