@@ -88,6 +88,7 @@ struct MoeLayerRecord {
   int32_t ranks = 1;
   int32_t chunks = 1;                        // above 1: dispatch, experts and combine of the chunks overlap
   double skew = 0;                           // of the experts' popularity; 0: uniform
+  bool scatters = false;                     // the way back is index_copy and index_add, not kernels without atomics
   std::vector<std::vector<int64_t>> counts;  // [source rank][expert]
   std::vector<double> experts_us_of_rank;    // where the file has it
 };
@@ -107,6 +108,7 @@ struct ModelStepRecord {
   int64_t tokens_per_rank = 0;
   int64_t kv = 0;
   int32_t ranks = 1;
+  bool scatters = false;  // as of a layer
   std::vector<std::vector<std::vector<int64_t>>> counts;  // [layer][source rank][expert]
 };
 

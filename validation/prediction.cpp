@@ -28,18 +28,27 @@ std::vector<Predicted> predict_attention(const PredictionModel& model, const Att
 }
 
 // The passes that operations of a step are made of, by the names of both benchmarks. Others are not predicted.
-std::optional<KernelCost> pass_cost(const CostModel& cost, const PassRecord& pass) {
+std::optional<KernelCost> pass_cost(CostModel cost, const PassRecord& pass) {
   const int64_t values = pass.rows * pass.width;
-  const auto move = [&](int64_t written, RowPass how) {
-    return kernel_cost(cost, MoveRows{pass.rows, written, pass.width, how});
+  const auto move = [&](int64_t read, RowPass how) {
+    return kernel_cost(cost, MoveRows{read, pass.rows, pass.width, how});
   };
-  if (pass.op == "permute" || pass.op == "gather_tokens") return move(pass.rows, RowPass::permute);
+  if (pass.op == "permute") return move(pass.rows, RowPass::permute);
+  if (pass.op == "gather_tokens") return move(pass.rows / 8, RowPass::permute);  // each is read eight times
   if (pass.op == "regroup" || pass.op == "gather") return move(pass.rows, RowPass::regroup);
-  if (pass.op == "unregroup" || pass.op == "index_copy") return move(pass.rows, RowPass::unregroup);
+  if (pass.op == "unregroup") return move(pass.rows, RowPass::unregroup);
+  if (pass.op == "index_copy") {
+    cost.kernels.unregroup = cost.kernels.scatter;
+    return move(pass.rows, RowPass::unregroup);
+  }
   if (pass.op == "unpermute")
     return kernel_cost(cost, MoveRows{pass.rows * pass.top_k, pass.rows, pass.width, RowPass::unpermute});
   if (pass.op == "swiglu" || pass.op == "silu_mul") return kernel_cost(cost, SwiGlu{pass.rows, pass.width});
-  if (pass.op == "rms_norm") return kernel_cost(cost, Norm{pass.rows, pass.width});
+  if (pass.op == "rms_norm") {  // alone: a step's norm adds the residual before
+    cost.kernels.elementwise = cost.kernels.norm;
+    cost.kernels.elementwise.kernels = 1;
+    return kernel_cost(cost, ElementWise{values, values});
+  }
   if (pass.op == "scale_rows" || pass.op == "silu") return kernel_cost(cost, ElementWise{values, values});
   if (pass.op == "add" || pass.op == "mul") return kernel_cost(cost, ElementWise{2 * values, values});
   if (pass.op == "zeros") return kernel_cost(cost, ElementWise{0, values});

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "validation/fit/profile_path.h"
@@ -125,17 +126,21 @@ FitPart attention_part(const DeviceProfile& profile) {
   return part;
 }
 
-// The names of the operation in the files, and the phase of a layer that is this pass.
+// The names of the operation in the files, and the phase of a layer that is this pass; of layers that scatter, or of
+// those that do not, where that is said.
 FitPart pass_part(const DeviceProfile& profile, const std::string& member, const std::vector<std::string>& operations,
-                  const std::string& phase) {
+                  const std::string& phase, std::optional<bool> scatters = {}) {
   FitPart part;
   part.name = "kernels/" + member;
   part.form = "launch a kernel + bytes / bandwidth";
   part.parameters = all_below(profile, part.name);
-  part.noise = [operations, phase](const Measurement& m, const std::string& of) {
+  part.noise = [operations, phase, scatters](const Measurement& m, const std::string& of) {
     if (const auto* pass = as<PassRecord>(m))
       return std::find(operations.begin(), operations.end(), pass->op) != operations.end() ? kernel_noise(m) : 0.0;
-    return as<MoeLayerRecord>(m) && !phase.empty() && of == phase ? noise_of(m, of, kPhaseNoise) : 0.0;
+    const auto* layer = as<MoeLayerRecord>(m);
+    const bool is_of_it =
+        layer && !phase.empty() && of == phase && layer->scatters == scatters.value_or(layer->scatters);
+    return is_of_it ? noise_of(m, of, kPhaseNoise) : 0.0;
   };
   return part;
 }
@@ -235,8 +240,10 @@ std::vector<FitPart> fit_parts(const DeviceProfile& profile, const GpuSpec& gpu)
                              pass_part(profile, "norm", {"rms_norm"}, ""),
                              pass_part(profile, "permute", {"permute", "gather_tokens"}, "permute"),
                              pass_part(profile, "regroup", {"regroup", "gather"}, "regroup"),
-                             pass_part(profile, "unregroup", {"unregroup", "index_copy"}, "unregroup"),
-                             pass_part(profile, "unpermute", {"unpermute"}, "unpermute"),
+                             pass_part(profile, "unregroup", {"unregroup"}, "unregroup", false),
+                             pass_part(profile, "unpermute", {"unpermute"}, "unpermute", false),
+                             pass_part(profile, "scatter", {"index_copy"}, "unregroup", true),
+                             pass_part(profile, "scatter_add", {}, "unpermute", true),
                              pass_part(profile, "swiglu", {"swiglu", "silu_mul"}, ""),
                              pass_part(profile, "elementwise", {"add", "mul", "silu", "scale_rows", "zeros"}, "")};
   const Rate pcie = gpu.pcie.value_or(Rate{128e9});
