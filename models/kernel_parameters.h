@@ -134,6 +134,7 @@ struct KernelParameters {
   PassParameters scatter_add{3, Duration{3'900'000}, 0.06};
   PassParameters swiglu{2, Duration{3'900'000}, 0.642};
   PassParameters elementwise{1, Duration{3'900'000}, 0.642};
+  bool regroup_alone = true;
 };
 
 template <class Visitor>
@@ -151,6 +152,8 @@ void fields(Visitor& v, KernelParameters& s) {
   v.optional("scatter_add", s.scatter_add, "of layers measured in PyTorch: unpermute as rows added to their sums");
   v.optional("swiglu", s.swiglu, "silu(gate) * up");
   v.optional("elementwise", s.elementwise, "other element-wise work");
+  v.optional("regroup_alone", s.regroup_alone,
+             "whether a GPU that shares its experts with no other regroups too; where not, permute orders by expert");
 }
 
 }  // namespace moesim

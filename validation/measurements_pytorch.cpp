@@ -23,7 +23,7 @@ struct Reading {
 template <class What>
 void add(Reading& r, Launch launch, const What& what, std::vector<PhaseTime> times) {
   if (times.empty()) return;
-  r.out.push_back({r.kind, launch, what, std::move(times), r.number});
+  r.out.push_back({r.kind, launch, what, std::move(times), r.number, false});
 }
 
 // `us` is eager; `graph_us`, where a file has it, the same as a node of a CUDA graph.
@@ -272,7 +272,7 @@ void read_pytorch_record(RecordReader& record, int32_t world, size_t number, std
                               {"cpu_expert_bf16", read_cpu_expert}};
   for (const Known& known : kKnown)
     if (r.kind == known.kind) return known.read(r);
-  out.push_back({r.kind, Launch::eager, OtherRecord{}, {}, number});
+  out.push_back({r.kind, Launch::eager, OtherRecord{}, {}, number, false});
 }
 
 }  // namespace moesim

@@ -127,6 +127,41 @@ TEST(BenchReader, ReadsALayerWithItsPhases) {
   EXPECT_EQ(layer.times[1].phase, "layer");
 }
 
+TEST(BenchReader, CountsTheOrderOfCopiesAsPartOfTheGate) {
+  const MeasurementFile file = read(bench_file(
+      R"({"kind": "moe_layer", "d": 16, "f": 8, "experts": 2, "k": 1, "tokens_per_rank": 4, "ranks": 1,
+          "counts_src_expert": [[3, 1]], "phases_us": {"gate": [2, 1, 3], "order": [5, 7]}, "samples_us": [50]})"));
+  EXPECT_EQ(file.records[0].times[0].phase, "gate");
+  EXPECT_EQ(file.records[0].times[0].median_us, 2 + 6);
+}
+
+TEST(BenchReader, KeepsWhatSetsRecordsApart) {
+  const MeasurementFile file = read(bench_file(
+      R"({"kind": "copy", "from": "host_pinned", "to": "device", "bytes": 8, "beside": "device to host_pinned",
+          "held_out": true, "samples_us": [1]},
+         {"kind": "cpu_expert", "d": 1, "f": 1, "tokens": 1, "threads": 1, "weights": "int8", "instructions": "amx",
+          "in_cache": false, "samples_us": [1]})"));
+  EXPECT_EQ(std::get<CopyRecord>(file.records[0].what).beside, "device to host_pinned");
+  EXPECT_TRUE(file.records[0].held_out);
+  EXPECT_FALSE(file.records[1].held_out);
+  EXPECT_EQ(std::get<CpuExpertRecord>(file.records[1].what).instructions, "amx");
+  EXPECT_FALSE(std::get<CpuExpertRecord>(file.records[1].what).in_cache);
+}
+
+// Steps that name a seed sum by index_add, as layers do; those of older files do not.
+TEST(PytorchReader, KnowsWhichStepsScatter) {
+  const auto scatters = [](const char* seed) {
+    const MeasurementFile file = read(pytorch_file(fmt::format(
+        R"({{"kind": "model_step", "model": "m", "phase": "decode", "layers": 1, "d": 1, "heads": 1, "kv_heads": 1,
+            "head_dim": 1, "f": 1, "E": 1, "k": 1, "tokens_per_rank": 1, "kv": 1, "graph_us": 1, {}
+            "counts_layer_src_expert": [[[1]]]}})",
+        seed)));
+    return std::get<ModelStepRecord>(file.records[0].what).scatters;
+  };
+  EXPECT_TRUE(scatters(R"("seed": 1,)"));
+  EXPECT_FALSE(scatters(""));
+}
+
 TEST(Reader, KeepsUnknownKindsByName) {
   for (const std::string& text : {pytorch_file(R"({"kind": "novel", "us": -1})"), bench_file(R"({"kind": "novel"})")}) {
     const MeasurementFile file = read(text);

@@ -88,6 +88,35 @@ TEST(LayerPrediction, AddsItsPhasesInAGraph) {
               1e-2);
 }
 
+// With 3 us a scattering kernel instead of 1, putting back takes 2 us more and the sum, of two kernels, 5.
+TEST(LayerPrediction, ScattersWhereTheStackDid) {
+  PredictionModel model = round_model();
+  model.profile.kernels.scatter = {1, 3_us, 1};
+  model.profile.kernels.scatter_add = {2, 3_us, 1};
+  MoeLayerRecord record = tiny_layer();
+  record.scatters = true;
+  const Measurement layer = measurement_of(record, Launch::graph, {"unregroup", "unpermute", "layer"});
+  EXPECT_NEAR(predicted_us(model, layer, "unregroup"), kRegroup + 2, 1e-3);
+  EXPECT_NEAR(predicted_us(model, layer, "unpermute"), kUnpermute + 5, 1e-3);
+  EXPECT_NEAR(predicted_us(model, layer, "layer"),
+              kGate + kTravel + 2 * kRegroup + 2 + kExperts + kTravel + kUnpermute + 5, 1e-2);
+}
+
+// Permuting reads each token once and writes each copy: 16 us and a launch. A GPU alone need not regroup after that.
+TEST(LayerPrediction, PermutesInTheGate) {
+  PredictionModel model = round_model();
+  MoeLayerRecord record = tiny_layer();
+  record.ranks = 1;
+  record.counts = {{3, 1}};
+  const Measurement layer = measurement_of(record, Launch::graph, {"permute", "layer"});
+  const double without = predicted_us(model, layer, "layer");
+  model.profile.kernels.permute.kernels = 1;
+  EXPECT_NEAR(predicted_us(model, layer, "permute"), 17, 1e-3);
+  EXPECT_NEAR(predicted_us(model, layer, "layer"), without + 17, 1e-3);
+  model.profile.kernels.regroup_alone = false;
+  EXPECT_NEAR(predicted_us(model, layer, "layer"), without + 17 - 2 * 17, 1e-3);
+}
+
 // Eagerly, with 100 us a kernel and 1 ms a collective, the GPUs wait for the host: scores, softmax, regroup, GEMM,
 // SwiGLU, GEMM, unregroup and the sum are 8 kernels; two collectives. The last kernel, issued last, is what follows.
 TEST(LayerPrediction, IsBoundByTheHostWhereItIsSlow) {

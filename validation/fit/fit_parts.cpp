@@ -288,6 +288,13 @@ bool permutes(const Measurement& m) {
   return as<MoeLayerRecord>(m) && std::any_of(m.times.begin(), m.times.end(), is_permute);
 }
 
+// Whether a layer on one GPU has phases of its own, but none that regroups.
+bool orders_by_permuting(const Measurement& m) {
+  const auto* layer = as<MoeLayerRecord>(m);
+  const auto is_regroup = [](const PhaseTime& time) { return time.phase == "regroup"; };
+  return layer && layer->ranks == 1 && permutes(m) && std::none_of(m.times.begin(), m.times.end(), is_regroup);
+}
+
 void prepare_collectives(DeviceProfile& profile, const GpuSpec& gpu) {
   if (!profile.collectives.copy_rate) profile.collectives.copy_rate = Rate{0.3 * gpu.memory_bandwidth.bytes_per_s};
   if (!profile.scale_up && gpu.scale_up) profile.scale_up = Rate{0.9 * gpu.scale_up->bytes_per_s};
@@ -304,6 +311,7 @@ void prepare_profile(DeviceProfile& profile, const GpuSpec& gpu, const std::vect
       prepare_copies(profile.copies, gpu, m);
       if (permutes(m)) profile.kernels.permute.kernels = std::max(1, profile.kernels.permute.kernels);
       if (const auto* expert = as<CpuExpertRecord>(m)) threads.insert(expert->threads);
+      if (orders_by_permuting(m)) profile.kernels.regroup_alone = false;
       const auto* offload = as<OffloadRecord>(m);
       if (offload && offload->cpu > 0) threads.insert(offload->threads);
     }
