@@ -22,8 +22,8 @@ struct CpuExperts {
 // below the least of them, and no better beyond the most. CHECKs that there is one.
 CpuThreadsParameters cpu_threads(const CpuParameters& cpu, int32_t threads);
 
-// Each expert: its fixed time, and the longer of reading its weights and computing. Weights that together fit the
-// cache come from there. Without the wake-up, and without copies beside.
+// Each expert: its fixed time, and (reading^4 + computing^4)^(1/4). Of all weights, used again and again, the cache
+// holds as much as it can. Without the wake-up, and without copies beside.
 Duration cpu_experts_time(const CpuParameters& cpu, const CpuExperts& work);
 
 }  // namespace moesim

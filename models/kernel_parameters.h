@@ -129,8 +129,12 @@ struct KernelParameters {
   PassParameters regroup{1, Duration{3'900'000}, 0.985};  // rows still in L2 help
   PassParameters unregroup{1, Duration{3'900'000}, 0.642};
   PassParameters unpermute{1, Duration{3'900'000}, 0.642};
+  // The way back by PyTorch's index_copy and by a product, zeros and index_add, whose atomics decide.
+  PassParameters scatter{1, Duration{3'900'000}, 0.37};
+  PassParameters scatter_add{3, Duration{3'900'000}, 0.06};
   PassParameters swiglu{2, Duration{3'900'000}, 0.642};
   PassParameters elementwise{1, Duration{3'900'000}, 0.642};
+  bool regroup_alone = true;
 };
 
 template <class Visitor>
@@ -144,8 +148,12 @@ void fields(Visitor& v, KernelParameters& s) {
   v.optional("regroup", s.regroup, "received copies put in the order of their experts");
   v.optional("unregroup", s.unregroup, "results put back in the order in which their copies came");
   v.optional("unpermute", s.unpermute, "the weighted sum of a token's results, after combine");
+  v.optional("scatter", s.scatter, "of layers measured in PyTorch: unregroup as rows copied to where they belong");
+  v.optional("scatter_add", s.scatter_add, "of layers measured in PyTorch: unpermute as rows added to their sums");
   v.optional("swiglu", s.swiglu, "silu(gate) * up");
   v.optional("elementwise", s.elementwise, "other element-wise work");
+  v.optional("regroup_alone", s.regroup_alone,
+             "whether a GPU that shares its experts with no other regroups too; where not, permute orders by expert");
 }
 
 }  // namespace moesim

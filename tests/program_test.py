@@ -49,6 +49,46 @@ def calibrate_makes_the_committed_profile_of_the_committed_measurements():
         expect(done.stdout == (golden / "errors.json").read_text(), "errors.json")
 
 
+def validate_says_the_same_as_text_json_csv_and_picture():
+    with tempfile.TemporaryDirectory() as folder:
+        plot, records = pathlib.Path(folder) / "plot.svg", pathlib.Path(folder) / "records.csv"
+        given = ["validate", "tests/golden/calibration/raw.json", "--profile", "tests/golden/calibration/profile.json"]
+        done = moesim(*given, "--format", "json", "--plot", str(plot), "--records", str(records))
+        expect(done.returncode == 0 and done.stderr == "", done.stderr)
+        rows = json.loads(done.stdout)["errors"]
+        expect(all(list(row) == ["kind", "phase", "size", "n", "dropped", "median", "p90", "worst", "bias"]
+                   for row in rows), rows)
+        layers = {row["phase"]: row for row in rows if row["kind"] == "moe_layer"}
+        expect(set(layers) == {"gate", "permute", "dispatch", "regr", "experts", "unregr", "combine", "unpermute",
+                               "layer"}, layers)
+        expect(layers["dispatch"]["n"] == 0 and layers["dispatch"]["dropped"] == layers["layer"]["n"], layers)
+        with open(records, newline="") as file:
+            table = list(csv.DictReader(file))
+        expect(len(table) == sum(row["n"] + row["dropped"] for row in rows), len(table))
+        errors = sorted(abs(float(row["error"])) for row in table if row["kind"] == "moe_layer" and
+                        row["phase"] == "layer")
+        expect(abs(errors[-1] - layers["layer"]["worst"]) < 2e-6, (errors, layers["layer"]))
+        xml.etree.ElementTree.parse(plot)
+        text = moesim(*given).stdout.splitlines()
+        expect(len([line for line in text if "%" in line or " - " in line]) >= len(rows), text)
+        expect(text[-1].startswith("dropped: ") and "on one GPU nothing travels" in text[-1], text[-1])
+
+
+def validate_scales_the_profile_to_the_gpu_of_the_file():
+    with tempfile.TemporaryDirectory() as folder:
+        other = pathlib.Path(folder) / "h200.json"
+        other.write_text((ROOT / "tests/golden/calibration/raw.json").read_text().replace("H100 80GB HBM3", "H200"))
+        given = ["validate", str(other), "--profile", "tests/golden/calibration/profile.json", "--format", "json"]
+        scaled, as_h100 = moesim(*given), moesim(*given, "--gpu", "h100-sxm-80")
+        expect(scaled.returncode == 0 and "scaled from h100-sxm-80 to h200-sxm-141" in scaled.stderr, scaled.stderr)
+        expect(as_h100.returncode == 0 and as_h100.stderr == "", as_h100.stderr)
+
+        def bias(done, kind):
+            return next(row["bias"] for row in json.loads(done.stdout)["errors"] if row["kind"] == kind)
+        # An H200 has 1.43 times the memory bandwidth, so it is predicted to take less.
+        expect(bias(scaled, "grouped_gemm_bf16") < bias(as_h100, "grouped_gemm_bf16"), (scaled, as_h100))
+
+
 def calibrate_refuses_bad_files_and_writes_nothing():
     with tempfile.TemporaryDirectory() as folder:
         raw = (ROOT / "tests/golden/calibration/raw.json").read_text()

@@ -53,7 +53,8 @@ struct CopyRecord {
   std::string from;  // "host_pinned", "host_pageable", "device"
   std::string to;    // "host_pinned", "device", "peer"
   int64_t bytes = 0;
-  int32_t at_once = 1;  // GPUs that copy at the same time, each over its own link
+  int32_t at_once = 1;   // GPUs that copy at the same time, each over its own link
+  std::string beside{};  // what each of them copies at the same time: "device to host_pinned"; else empty
 };
 
 struct CollectiveRecord {
@@ -64,7 +65,7 @@ struct CollectiveRecord {
 };
 
 struct LaunchRecord {
-  std::string what;  // "empty_kernel", "graph_node", ...
+  std::string what;  // "empty_kernel", "graph_node", ...; in PyTorch "small_kernel", all calls together
   int64_t calls = 1;
 };
 
@@ -88,6 +89,7 @@ struct MoeLayerRecord {
   int32_t ranks = 1;
   int32_t chunks = 1;                        // above 1: dispatch, experts and combine of the chunks overlap
   double skew = 0;                           // of the experts' popularity; 0: uniform
+  bool scatters = false;                     // the way back is index_copy and index_add, not kernels without atomics
   std::vector<std::vector<int64_t>> counts;  // [source rank][expert]
   std::vector<double> experts_us_of_rank;    // where the file has it
 };
@@ -107,6 +109,7 @@ struct ModelStepRecord {
   int64_t tokens_per_rank = 0;
   int64_t kv = 0;
   int32_t ranks = 1;
+  bool scatters = false;                                  // as of a layer
   std::vector<std::vector<std::vector<int64_t>>> counts;  // [layer][source rank][expert]
 };
 
@@ -130,6 +133,8 @@ struct CpuExpertRecord {
   int64_t tokens = 0;
   int32_t threads = 0;
   Precision precision = Precision::bf16;
+  std::string instructions{};  // "avx512", "amx", ...; empty where the file does not say
+  bool in_cache = true;        // the same weights again and again; else others each time
 };
 
 // A record of a kind that no model predicts (clocks over time, ...): read, counted, not used.
@@ -150,7 +155,8 @@ struct Measurement {
                LaunchRecord, OverlapRecord, MoeLayerRecord, ModelStepRecord, OffloadRecord, CpuExpertRecord>
       what;
   std::vector<PhaseTime> times;
-  size_t record = 0;  // its number in the file, from 0
+  size_t record = 0;      // its number in the file, from 0
+  bool held_out = false;  // the file says that no fit should see it
 };
 
 struct MeasurementFile {

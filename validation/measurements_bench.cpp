@@ -23,7 +23,7 @@ struct Reading {
 
 template <class What>
 void add(Reading& r, const What& what) {
-  r.out.push_back({r.kind, r.launch, what, {phase_time("all", r.record.times("samples_us"))}, r.number});
+  r.out.push_back({r.kind, r.launch, what, {phase_time("all", r.record.times("samples_us"))}, r.number, false});
 }
 
 template <class Value>
@@ -90,8 +90,13 @@ void read_swiglu(Reading& r) {
 }
 
 void read_copy(Reading& r) {
-  add(r, CopyRecord{r.record.text("from"), r.record.text("to"), r.record.integer("bytes", 1, kBytesMax),
-                    int32_t(r.record.integer_or("at_once", 1, 1, 4096))});
+  CopyRecord copy;
+  copy.from = r.record.text("from");
+  copy.to = r.record.text("to");
+  copy.bytes = r.record.integer("bytes", 1, kBytesMax);
+  copy.at_once = int32_t(r.record.integer_or("at_once", 1, 1, 4096));
+  copy.beside = r.record.text_or("beside", "");
+  add(r, copy);
 }
 
 void read_launch(Reading& r) { add(r, LaunchRecord{r.record.text("what"), r.record.integer_or("calls", 1, 1)}); }
@@ -126,7 +131,32 @@ void read_cpu_expert(Reading& r) {
   expert.precision =
       value_named<Precision>(r, "weights", r.record.text("weights"),
                              {{"bf16", Precision::bf16}, {"int8", Precision::int8}, {"int4", Precision::int4}});
+  expert.instructions = r.record.text_or("instructions", "");
+  expert.in_cache = r.record.flag_or("in_cache", true);
   add(r, expert);
+}
+
+// Our name of the gate covers the order of copies by expert too.
+void add_order_to_gate(std::vector<PhaseTime>& times, const std::vector<double>& order_us) {
+  if (times.empty() || times[0].phase != "gate" || order_us.empty()) return;
+  std::vector<double> both = times[0].samples_us;
+  for (double& us : both) us += median(order_us);
+  times[0] = phase_time("gate", std::move(both));
+}
+
+std::vector<PhaseTime> read_phases(Reading& r) {
+  std::vector<PhaseTime> times;
+  if (!r.record.has("phases_us")) return times;
+  const JsonNode* const phases_us = r.record.object("phases_us");
+  if (phases_us == nullptr) return times;
+  const Place place{&r.record.place(), "phases_us"};
+  RecordReader phases(*phases_us, place, r.record.faults());
+  for (const char* const phase :
+       {"gate", "permute", "dispatch", "regroup", "experts", "unregroup", "combine", "unpermute"})
+    if (auto samples = phases.times_if_any(phase); !samples.empty())
+      times.push_back(phase_time(phase, std::move(samples)));
+  add_order_to_gate(times, phases.times_if_any("order"));
+  return times;
 }
 
 void read_layer(Reading& r) {
@@ -143,20 +173,9 @@ void read_layer(Reading& r) {
   layer.counts = r.record.integer_rows("counts_src_expert");
   check_counts(r.record, "counts_src_expert", layer.counts, layer.tokens_per_rank, layer.top_k, layer.experts,
                layer.ranks);
-  std::vector<PhaseTime> times;
-  if (r.record.has("phases_us")) {
-    const JsonNode* const phases_us = r.record.object("phases_us");
-    const Place place{&r.record.place(), "phases_us"};
-    if (phases_us != nullptr) {
-      RecordReader phases(*phases_us, place, r.record.faults());
-      for (const char* const phase :
-           {"gate", "permute", "dispatch", "regroup", "experts", "unregroup", "combine", "unpermute"})
-        if (auto samples = phases.times_if_any(phase); !samples.empty())
-          times.push_back(phase_time(phase, std::move(samples)));
-    }
-  }
+  std::vector<PhaseTime> times = read_phases(r);
   times.push_back(phase_time("layer", r.record.times("samples_us")));
-  r.out.push_back({r.kind, r.launch, layer, std::move(times), r.number});
+  r.out.push_back({r.kind, r.launch, layer, std::move(times), r.number, false});
 }
 
 }  // namespace
@@ -186,9 +205,12 @@ void read_bench_record(RecordReader& record, size_t number, std::vector<Measurem
     if (r.kind != known.kind) continue;
     r.launch = value_named<Launch>(r, "launch", record.text_or("launch", "eager"),
                                    {{"eager", Launch::eager}, {"graph", Launch::graph}});
-    return known.read(r);
+    const size_t before = out.size();
+    known.read(r);
+    for (size_t i = before; i < out.size(); ++i) out[i].held_out = record.flag_or("held_out", false);
+    return;
   }
-  if (!r.kind.empty()) out.push_back({r.kind, Launch::eager, OtherRecord{}, {}, number});
+  if (!r.kind.empty()) out.push_back({r.kind, Launch::eager, OtherRecord{}, {}, number, false});
 }
 
 }  // namespace moesim

@@ -23,7 +23,7 @@ struct Reading {
 template <class What>
 void add(Reading& r, Launch launch, const What& what, std::vector<PhaseTime> times) {
   if (times.empty()) return;
-  r.out.push_back({r.kind, launch, what, std::move(times), r.number});
+  r.out.push_back({r.kind, launch, what, std::move(times), r.number, false});
 }
 
 // `us` is eager; `graph_us`, where a file has it, the same as a node of a CUDA graph.
@@ -133,6 +133,7 @@ void read_layer(Reading& r) {
   layer.tokens_per_rank = r.record.integer("tokens_per_rank", 1, 1 << 24);
   layer.ranks = r.world;
   layer.skew = r.record.number_or("skew", 0);
+  layer.scatters = true;
   layer.counts = r.record.integer_rows("counts_src_expert");
   check_counts(r.record, "counts_src_expert", layer.counts, layer.tokens_per_rank, layer.top_k, layer.experts,
                layer.ranks);
@@ -184,6 +185,9 @@ void read_step(Reading& r) {
   step.tokens_per_rank = r.record.integer("tokens_per_rank", 1, 1 << 24);
   step.kv = r.record.integer("kv", 1, 1 << 24);
   step.ranks = r.world;
+  // Steps of scripts/measure_pytorch.py, which names their seed, put back and sum as layers do. Those of older files
+  // are shorter by what index_add costs.
+  step.scatters = r.record.has("seed");
   if (step.heads % step.kv_heads != 0) r.record.fault("kv_heads", "does not divide `heads`");
   if (step.prefill && step.kv != step.tokens_per_rank) r.record.fault("kv", "a prefill's keys are its tokens");
   step.counts = r.record.integer_tables("counts_layer_src_expert");
@@ -268,7 +272,7 @@ void read_pytorch_record(RecordReader& record, int32_t world, size_t number, std
                               {"cpu_expert_bf16", read_cpu_expert}};
   for (const Known& known : kKnown)
     if (r.kind == known.kind) return known.read(r);
-  out.push_back({r.kind, Launch::eager, OtherRecord{}, {}, number});
+  out.push_back({r.kind, Launch::eager, OtherRecord{}, {}, number, false});
 }
 
 }  // namespace moesim

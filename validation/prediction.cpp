@@ -28,26 +28,37 @@ std::vector<Predicted> predict_attention(const PredictionModel& model, const Att
 }
 
 // The passes that operations of a step are made of, by the names of both benchmarks. Others are not predicted.
-std::optional<KernelCost> pass_cost(const CostModel& cost, const PassRecord& pass) {
+std::optional<KernelCost> pass_cost(CostModel cost, const PassRecord& pass) {
   const int64_t values = pass.rows * pass.width;
-  const auto move = [&](int64_t written, RowPass how) {
-    return kernel_cost(cost, MoveRows{pass.rows, written, pass.width, how});
+  const auto move = [&](int64_t read, RowPass how) {
+    return kernel_cost(cost, MoveRows{read, pass.rows, pass.width, how});
   };
-  if (pass.op == "permute" || pass.op == "gather_tokens") return move(pass.rows, RowPass::permute);
+  if (pass.op == "permute") return move(pass.rows, RowPass::permute);
+  if (pass.op == "gather_tokens") return move(pass.rows / 8, RowPass::permute);  // each is read eight times
   if (pass.op == "regroup" || pass.op == "gather") return move(pass.rows, RowPass::regroup);
-  if (pass.op == "unregroup" || pass.op == "index_copy") return move(pass.rows, RowPass::unregroup);
+  if (pass.op == "unregroup") return move(pass.rows, RowPass::unregroup);
+  if (pass.op == "index_copy") {
+    cost.kernels.unregroup = cost.kernels.scatter;
+    return move(pass.rows, RowPass::unregroup);
+  }
   if (pass.op == "unpermute")
     return kernel_cost(cost, MoveRows{pass.rows * pass.top_k, pass.rows, pass.width, RowPass::unpermute});
   if (pass.op == "swiglu" || pass.op == "silu_mul") return kernel_cost(cost, SwiGlu{pass.rows, pass.width});
-  if (pass.op == "rms_norm") return kernel_cost(cost, Norm{pass.rows, pass.width});
+  if (pass.op == "rms_norm") {  // alone: a step's norm adds the residual before
+    cost.kernels.elementwise = cost.kernels.norm;
+    cost.kernels.elementwise.kernels = 1;
+    return kernel_cost(cost, ElementWise{values, values});
+  }
   if (pass.op == "scale_rows" || pass.op == "silu") return kernel_cost(cost, ElementWise{values, values});
   if (pass.op == "add" || pass.op == "mul") return kernel_cost(cost, ElementWise{2 * values, values});
   if (pass.op == "zeros") return kernel_cost(cost, ElementWise{0, values});
   return std::nullopt;
 }
 
-// Pageable memory is copied by the CPU first, for which profiles have no number.
+// Pageable memory is copied by the CPU first, and copies in both directions share more than their link: profiles have
+// no number of either.
 const std::optional<CopyParameters>* parameters_of(const CopiesParameters& copies, const CopyRecord& copy) {
+  if (!copy.beside.empty()) return nullptr;
   if (copy.from == "host_pinned" && copy.to == "device") return &copies.host_to_device;
   if (copy.from == "device" && copy.to == "host_pinned") return &copies.device_to_host;
   if (copy.from == "device" && copy.to == "device") return &copies.device_to_device;
@@ -70,23 +81,31 @@ double beside_each_other(double first_us, double first_factor, double second_us,
 // From the times of each alone. A collective needs SMs, which a GEMM that fills the GPU does not leave it.
 std::vector<Predicted> predict_overlap(const PredictionModel& model, const OverlapRecord& overlap) {
   const InterferenceParameters& factors = model.profile.interference;
-  if (overlap.first != "gemm") return {};
+  if (overlap.first != "gemm" && overlap.first != "grouped_gemm") return {};
   if (overlap.second == "all_to_all") return {{"all", overlap.first_us + overlap.second_us}};
-  if (overlap.second != "copy") return {};
+  const bool is_copy = overlap.second == "copy" || overlap.second == "h2d_copy" || overlap.second == "d2h_copy";
+  if (!is_copy) return {};
   return {{"all", beside_each_other(overlap.first_us, factors.gemm_beside_copies, overlap.second_us,
                                     factors.copies_beside_gemm)}};
 }
 
+// What the host takes for one launch, and the GPU for one node of a long graph. A hundred additions in place, which
+// allocate nothing, say little of what operations of a model take the host.
 std::vector<Predicted> predict_launches(const PredictionModel& model, const LaunchRecord& launch, Launch how) {
-  if (launch.what != "small_kernel" || launch.calls > 1'000'000) return {};
-  const std::vector<KernelCost> kernels(size_t(launch.calls), kernel_cost(cost_model_of(model), ElementWise{16, 16}));
-  return all(run_kernels(model, how, model.world, kernels));
+  const KernelCost kernel = kernel_cost(cost_model_of(model), ElementWise{16, 16});
+  if (launch.what == "host_kernel" && model.world == 1) return all(model.profile.host.issue);
+  if (launch.what == "graph_node" && launch.calls >= 100) return all(kernel.time);
+  if (launch.what != "small_kernel" || how == Launch::eager || launch.calls > 1'000'000) return {};
+  return all(Duration{launch.calls * kernel.time.ps});
 }
 
+// Profiles know bf16 on AMX, where the CPU has it.
 std::vector<Predicted> predict_cpu_expert(const PredictionModel& model, const CpuExpertRecord& expert) {
-  const CpuExperts work{1, expert.d, expert.f, expert.tokens, expert.threads, expert.precision};
-  if (model.profile.cpu.threads.empty()) return {};
-  return all(cpu_experts_time(model.profile.cpu, work));
+  if (model.profile.cpu.threads.empty() || expert.precision != Precision::bf16) return {};
+  if (!expert.instructions.empty() && expert.instructions != "amx") return {};
+  CpuParameters cpu = model.profile.cpu;
+  if (!expert.in_cache) cpu.cache = Bytes{};
+  return all(cpu_experts_time(cpu, {1, expert.d, expert.f, expert.tokens, expert.threads, expert.precision}));
 }
 
 // One overload a kind of record, so that a kind added to Measurement without one does not compile.

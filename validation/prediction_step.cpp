@@ -12,6 +12,15 @@
 namespace moesim {
 namespace {
 
+// The cost model of records whose way back is index_copy and index_add.
+CostModel cost_model_of(const PredictionModel& model, bool scatters) {
+  CostModel cost = moesim::cost_model_of(model);
+  if (!scatters) return cost;
+  cost.kernels.unregroup = cost.kernels.scatter;
+  cost.kernels.unpermute = cost.kernels.scatter_add;
+  return cost;
+}
+
 using Counts = std::vector<std::vector<int64_t>>;  // [source rank][expert]
 
 // Tokens whose choices add up to the counts, one layer after another. The copies of a rank, in order of expert, go to
@@ -104,7 +113,7 @@ StepCase layer_case(const PredictionModel& model, const MoeLayerRecord& layer, L
   llm.top_k = layer.top_k;
   llm.moe_intermediate = layer.f;
   result.model.layout = {layer.ranks, layer.ranks, 1, layer.ranks};
-  result.model.gpu = cost_model_of(model);
+  result.model.gpu = cost_model_of(model, layer.scatters);
   result.model.gpu.kernels.norm.kernels = 0;  // a layer alone has no norm
   result.model.launch = launch;
   result.model.host = model.profile.host;
@@ -133,7 +142,7 @@ std::vector<KernelCost> kernels_of(const CostModel& cost, const MoeLayerRecord& 
   const int64_t sent = tokens * layer.top_k;
   const int64_t received = std::accumulate(rows.begin(), rows.end(), int64_t{0});
   if (phase == "gate") return {kernel_cost(cost, Gate{tokens, layer.d, layer.experts, layer.top_k})};
-  if (phase == "permute") return {kernel_cost(cost, MoveRows{sent, sent, layer.d, RowPass::permute})};
+  if (phase == "permute") return {kernel_cost(cost, MoveRows{tokens, sent, layer.d, RowPass::permute})};
   if (phase == "regroup") return {kernel_cost(cost, MoveRows{received, received, layer.d, RowPass::regroup})};
   if (phase == "unregroup") return {kernel_cost(cost, MoveRows{received, received, layer.d, RowPass::unregroup})};
   if (phase == "unpermute") return {kernel_cost(cost, MoveRows{sent, tokens, layer.d, RowPass::unpermute})};
@@ -149,6 +158,7 @@ std::vector<Predicted> predict_layer(const PredictionModel& model, const MoeLaye
                                      std::span<const PhaseTime> phases) {
   Server server(model, layer.ranks);
   const StepCase step = layer_case(model, layer, launch, server);
+  const CostModel cost = cost_model_of(model, layer.scatters);
   const Counts rows = rows_of_ranks(layer);
   std::vector<Predicted> predicted;
   for (const PhaseTime& time : phases) {
@@ -162,8 +172,8 @@ std::vector<Predicted> predict_layer(const PredictionModel& model, const MoeLaye
     }
     if (!schedule.empty()) longest = run_schedule(server, step, schedule);
     for (const std::vector<int64_t>& of_rank : rows)
-      longest = std::max(longest, run_kernels(model, launch, layer.ranks,
-                                              kernels_of(cost_model_of(model), layer, time.phase, of_rank)));
+      longest =
+          std::max(longest, run_kernels(model, launch, layer.ranks, kernels_of(cost, layer, time.phase, of_rank)));
     predicted.push_back({time.phase, us_of(longest)});
   }
   return predicted;
@@ -183,7 +193,7 @@ std::vector<Predicted> predict_step(const PredictionModel& model, const ModelSte
   llm.top_k = record.top_k;
   llm.moe_intermediate = record.f;
   step.model.layout = {record.ranks, record.ranks, 1, record.ranks};
-  step.model.gpu = cost_model_of(model);
+  step.model.gpu = cost_model_of(model, record.scatters);
   step.model.host = model.profile.host;
   const std::vector<Request> requests = record.prefill
                                             ? std::vector<Request>{{record.tokens_per_rank, 0}}

@@ -16,6 +16,7 @@ po::options_description options() {
   options.add_options()("profile", po::value<std::string>(),
                         "device profile by name, such as h100-sxm/pytorch, or a file of one")(
       "gpu", po::value<std::string>(), "predict this GPU of the catalogue, whatever the files were measured on")(
+      "held-out", "only records that their files mark as such, which no fit sees")(
       "plot", po::value<std::string>(), "write predicted against measured there, as a picture (SVG)")(
       "records", po::value<std::string>(), "write each record's times and error there (CSV)")(
       "format", po::value<std::string>()->default_value("text"), "what to print: text or json");
@@ -51,7 +52,8 @@ int run(const po::variables_map& given, const std::vector<std::string>& position
   if (!gpu.empty()) load_gpu(gpu);  // a wrong name is reported before files are read
   std::vector<Comparison> compared;
   std::map<std::string, int64_t> not_predicted;
-  for (const MeasurementFile& file : read_all(positional)) {
+  for (MeasurementFile& file : read_all(positional)) {
+    if (given.count("held-out") > 0) std::erase_if(file.records, [](const Measurement& m) { return !m.held_out; });
     FileComparison one = compare(model_for(profile, file, gpu), file);
     compared.insert(compared.end(), std::make_move_iterator(one.compared.begin()),
                     std::make_move_iterator(one.compared.end()));

@@ -30,8 +30,12 @@ KernelCost kernels_of(const StepModel& model, Operation operation, const Operati
     case Operation::lm_head:
       return lm_head_cost(sharded, int64_t(work.requests.size()));  // each request's last token
     case Operation::gate:
-      return gate_cost(whole, work.held_tokens);
+      return in_sequence(std::array{
+          gate_cost(whole, work.held_tokens),
+          kernel_cost(model.gpu,
+                      MoveRows{work.held_tokens, work.held_tokens * model.llm.top_k, hidden, RowPass::permute})});
     case Operation::experts:
+      if (model.layout.ep == 1 && !model.gpu.kernels.regroup_alone) return experts_cost(whole, work.expert_rows);
       return experts_with_regrouping(whole, work);
     case Operation::unpermute:
       return kernel_cost(model.gpu, MoveRows{work.sent_copies, work.held_tokens, hidden, RowPass::unpermute});

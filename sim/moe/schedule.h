@@ -14,7 +14,7 @@ namespace moesim {
 enum class Operation : uint8_t {
   attention,  // norm, QKV, attention, output projection
   tp,         // tensor-parallel reduce-scatter or all-gather
-  gate,       // norm, router, softmax, top-k; packing by destination is part of dispatch
+  gate,       // norm, router, softmax, top-k, and packing by destination where the stack has a kernel for it
   dispatch,   // all-to-all of tokens to the GPUs of their experts
   experts,    // regrouping by expert and the grouped GEMMs
   combine,    // all-to-all of results back

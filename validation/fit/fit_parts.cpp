@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "validation/fit/profile_path.h"
@@ -125,17 +126,21 @@ FitPart attention_part(const DeviceProfile& profile) {
   return part;
 }
 
-// The names of the operation in the files, and the phase of a layer that is this pass.
+// The names of the operation in the files, and the phase of a layer that is this pass; of layers that scatter, or of
+// those that do not, where that is said.
 FitPart pass_part(const DeviceProfile& profile, const std::string& member, const std::vector<std::string>& operations,
-                  const std::string& phase) {
+                  const std::string& phase, std::optional<bool> scatters = {}) {
   FitPart part;
   part.name = "kernels/" + member;
   part.form = "launch a kernel + bytes / bandwidth";
   part.parameters = all_below(profile, part.name);
-  part.noise = [operations, phase](const Measurement& m, const std::string& of) {
+  part.noise = [operations, phase, scatters](const Measurement& m, const std::string& of) {
     if (const auto* pass = as<PassRecord>(m))
       return std::find(operations.begin(), operations.end(), pass->op) != operations.end() ? kernel_noise(m) : 0.0;
-    return as<MoeLayerRecord>(m) && !phase.empty() && of == phase ? noise_of(m, of, kPhaseNoise) : 0.0;
+    const auto* layer = as<MoeLayerRecord>(m);
+    const bool is_of_it =
+        layer && !phase.empty() && of == phase && layer->scatters == scatters.value_or(layer->scatters);
+    return is_of_it ? noise_of(m, of, kPhaseNoise) : 0.0;
   };
   return part;
 }
@@ -235,8 +240,10 @@ std::vector<FitPart> fit_parts(const DeviceProfile& profile, const GpuSpec& gpu)
                              pass_part(profile, "norm", {"rms_norm"}, ""),
                              pass_part(profile, "permute", {"permute", "gather_tokens"}, "permute"),
                              pass_part(profile, "regroup", {"regroup", "gather"}, "regroup"),
-                             pass_part(profile, "unregroup", {"unregroup", "index_copy"}, "unregroup"),
-                             pass_part(profile, "unpermute", {"unpermute"}, "unpermute"),
+                             pass_part(profile, "unregroup", {"unregroup"}, "unregroup", false),
+                             pass_part(profile, "unpermute", {"unpermute"}, "unpermute", false),
+                             pass_part(profile, "scatter", {"index_copy"}, "unregroup", true),
+                             pass_part(profile, "scatter_add", {}, "unpermute", true),
                              pass_part(profile, "swiglu", {"swiglu", "silu_mul"}, ""),
                              pass_part(profile, "elementwise", {"add", "mul", "silu", "scale_rows", "zeros"}, "")};
   const Rate pcie = gpu.pcie.value_or(Rate{128e9});
@@ -281,6 +288,13 @@ bool permutes(const Measurement& m) {
   return as<MoeLayerRecord>(m) && std::any_of(m.times.begin(), m.times.end(), is_permute);
 }
 
+// Whether a layer on one GPU has phases of its own, but none that regroups.
+bool orders_by_permuting(const Measurement& m) {
+  const auto* layer = as<MoeLayerRecord>(m);
+  const auto is_regroup = [](const PhaseTime& time) { return time.phase == "regroup"; };
+  return layer && layer->ranks == 1 && permutes(m) && std::none_of(m.times.begin(), m.times.end(), is_regroup);
+}
+
 void prepare_collectives(DeviceProfile& profile, const GpuSpec& gpu) {
   if (!profile.collectives.copy_rate) profile.collectives.copy_rate = Rate{0.3 * gpu.memory_bandwidth.bytes_per_s};
   if (!profile.scale_up && gpu.scale_up) profile.scale_up = Rate{0.9 * gpu.scale_up->bytes_per_s};
@@ -297,6 +311,7 @@ void prepare_profile(DeviceProfile& profile, const GpuSpec& gpu, const std::vect
       prepare_copies(profile.copies, gpu, m);
       if (permutes(m)) profile.kernels.permute.kernels = std::max(1, profile.kernels.permute.kernels);
       if (const auto* expert = as<CpuExpertRecord>(m)) threads.insert(expert->threads);
+      if (orders_by_permuting(m)) profile.kernels.regroup_alone = false;
       const auto* offload = as<OffloadRecord>(m);
       if (offload && offload->cpu > 0) threads.insert(offload->threads);
     }

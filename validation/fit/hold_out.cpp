@@ -28,6 +28,7 @@ int64_t parse_every(const std::string& text) {
 }  // namespace
 
 bool HoldOut::holds(const Measurement& measurement) const {
+  if (measurement.held_out) return true;
   const std::string model = model_of(measurement);
   if (!model.empty() && std::find(models.begin(), models.end(), model) != models.end()) return true;
   return every > 0 && fold_of(size_key(measurement), size_t(every)) == 0;

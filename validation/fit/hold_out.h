@@ -1,4 +1,5 @@
-// Records that no fit may see, by what the user says: "models=qwen3-30b-a3b,mixtral-8x7b", "every=5".
+// Records that no fit may see, by what the user says: "models=qwen3-30b-a3b,mixtral-8x7b", "every=5"; and those that
+// their file says so of.
 #pragma once
 
 #include <cstdint>
