@@ -11,13 +11,22 @@ constexpr int threads_max = 256;
 constexpr int k_max = 16;
 constexpr int norm_width_max = 16384;
 
-// Eight elements, moved at once.
-struct alignas(16) Eight {
+// Eight elements, moved at once: as uint4, since a copy of the struct would be one of each member.
+struct Eight {
   __nv_bfloat162 pairs[4];
 };
 
-__device__ inline const Eight* eights(const bf16* x) { return reinterpret_cast<const Eight*>(x); }
-__device__ inline Eight* eights(bf16* x) { return reinterpret_cast<Eight*>(x); }
+__device__ inline __nv_bfloat162 pair_of(uint32_t word) { return *reinterpret_cast<const __nv_bfloat162*>(&word); }
+__device__ inline uint32_t word_of(__nv_bfloat162 pair) { return *reinterpret_cast<const uint32_t*>(&pair); }
+
+__device__ inline Eight load(const bf16* x, int64_t piece) {
+  const uint4 words = reinterpret_cast<const uint4*>(x)[piece];
+  return {{pair_of(words.x), pair_of(words.y), pair_of(words.z), pair_of(words.w)}};
+}
+__device__ inline void store(bf16* x, int64_t piece, const Eight& eight) {
+  reinterpret_cast<uint4*>(x)[piece] =
+      make_uint4(word_of(eight.pairs[0]), word_of(eight.pairs[1]), word_of(eight.pairs[2]), word_of(eight.pairs[3]));
+}
 
 // Threads for a row of this many pieces: whole warps, no more than useful.
 unsigned threads_for(int pieces) { return unsigned(pieces >= threads_max ? threads_max : (pieces + 31) / 32 * 32); }
@@ -39,7 +48,7 @@ __global__ void __launch_bounds__(threads_max)
 #pragma unroll 4
     for (int j = 0; j < k; ++j) {
       const float weight = weights[token * k + j];
-      const Eight row = eights(results)[int64_t(slot_of_choice[token * k + j]) * pieces + i];
+      const Eight row = load(results, int64_t(slot_of_choice[token * k + j]) * pieces + i);
 #pragma unroll
       for (int pair = 0; pair < 4; ++pair) {
         const float2 values = __bfloat1622float2(row.pairs[pair]);
@@ -50,7 +59,7 @@ __global__ void __launch_bounds__(threads_max)
     Eight sum;
 #pragma unroll
     for (int pair = 0; pair < 4; ++pair) sum.pairs[pair] = __float22bfloat162_rn(sums[pair]);
-    eights(out)[token * pieces + i] = sum;
+    store(out, token * pieces + i, sum);
   }
 }
 
@@ -58,12 +67,11 @@ __device__ inline float silu(float x) { return x / (1.0F + __expf(-x)); }
 
 __global__ void __launch_bounds__(threads_max)
     gate_linear_units(const bf16* __restrict__ x, int pieces, bf16* __restrict__ out) {
-  const Eight* gates = eights(x) + int64_t(blockIdx.x) * 2 * pieces;
-  const Eight* ups = gates + pieces;
+  const int64_t gates = int64_t(blockIdx.x) * 2 * pieces;
 #pragma unroll 2
   for (int i = int(threadIdx.x); i < pieces; i += int(blockDim.x)) {
-    const Eight gate = gates[i];
-    const Eight up = ups[i];
+    const Eight gate = load(x, gates + i);
+    const Eight up = load(x, gates + pieces + i);
     Eight product;
 #pragma unroll
     for (int pair = 0; pair < 4; ++pair) {
@@ -71,7 +79,7 @@ __global__ void __launch_bounds__(threads_max)
       const float2 u = __bfloat1622float2(up.pairs[pair]);
       product.pairs[pair] = __floats2bfloat162_rn(silu(g.x) * u.x, silu(g.y) * u.y);
     }
-    eights(out)[int64_t(blockIdx.x) * pieces + i] = product;
+    store(out, int64_t(blockIdx.x) * pieces + i, product);
   }
 }
 
@@ -96,7 +104,7 @@ __global__ void __launch_bounds__(threads_max) normalise(const bf16* __restrict_
   for (int part = 0; part < kept; ++part) {
     const int i = int(threadIdx.x + unsigned(part) * blockDim.x);
     if (i >= pieces) continue;
-    row[part] = eights(x)[int64_t(blockIdx.x) * pieces + i];
+    row[part] = load(x, int64_t(blockIdx.x) * pieces + i);
 #pragma unroll
     for (int pair = 0; pair < 4; ++pair) {
       const float2 values = __bfloat1622float2(row[part].pairs[pair]);
@@ -108,7 +116,7 @@ __global__ void __launch_bounds__(threads_max) normalise(const bf16* __restrict_
   for (int part = 0; part < kept; ++part) {
     const int i = int(threadIdx.x + unsigned(part) * blockDim.x);
     if (i >= pieces) continue;
-    const Eight gains = eights(gain)[i];
+    const Eight gains = load(gain, i);
     Eight normal;
 #pragma unroll
     for (int pair = 0; pair < 4; ++pair) {
@@ -116,7 +124,7 @@ __global__ void __launch_bounds__(threads_max) normalise(const bf16* __restrict_
       const float2 g = __bfloat1622float2(gains.pairs[pair]);
       normal.pairs[pair] = __floats2bfloat162_rn(values.x * factor * g.x, values.y * factor * g.y);
     }
-    eights(out)[int64_t(blockIdx.x) * pieces + i] = normal;
+    store(out, int64_t(blockIdx.x) * pieces + i, normal);
   }
 }
 

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "sim/core/check.h"
 #include "validation/bench/reference/parallel.h"
