@@ -1,5 +1,7 @@
 #include "validation/bench/library_gemm.h"
 
+#include <array>
+
 #include "validation/bench/gpus.h"
 
 namespace moesim::bench {
@@ -30,50 +32,71 @@ bool has_fp8(const Gpu& gpu) {
 }
 
 // cuBLAS counts by columns: the transpose of a row-major matrix costs nothing, and c's is w times the transpose of a.
-std::optional<DenseGemm> DenseGemm::plan(const Gpu& gpu, const DenseShape& shape, Precision precision) {
-  if (precision == Precision::fp8 && !has_fp8(gpu)) return {};
+DenseGemm::DenseGemm(const DenseShape& shape, Precision precision) {
   const cudaDataType_t type = precision == Precision::fp8 ? CUDA_R_8F_E4M3 : CUDA_R_16BF;
-  DenseGemm gemm;
   cublasLtMatmulDesc_t operation = nullptr;
   check_cublas(cublasLtMatmulDescCreate(&operation, CUBLAS_COMPUTE_32F, CUDA_R_32F));
-  gemm.operation_.reset(operation);
+  operation_.reset(operation);
   set(operation, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
   set(operation, CUBLASLT_MATMUL_DESC_TRANSB, CUBLAS_OP_N);
   if (precision == Precision::fp8) {
-    gemm.scales_ = DeviceArray<float>(2);
-    gemm.scales_.upload({1, 1});
-    const float* const scale = gemm.scales_.data();
-    set(operation, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, scale);
-    const float* const other = scale + 1;
-    set(operation, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, other);
+    constexpr size_t apart = 64;  // each aligned as an allocation of its own would be
+    scales_ = DeviceArray<float>(2 * apart);
+    scales_.upload(std::vector<float>(2 * apart, 1));
+    const void* const w_scale = scales_.data();
+    const void* const a_scale = scales_.data() + apart;
+    set(operation, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, w_scale);
+    set(operation, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, a_scale);
     set(operation, CUBLASLT_MATMUL_DESC_FAST_ACCUM, int8_t{1});
   }
-  gemm.w_ = layout_of<Layout>(type, shape.k, shape.n);
-  gemm.a_ = layout_of<Layout>(type, shape.k, shape.m);
-  gemm.c_ = layout_of<Layout>(CUDA_R_16BF, shape.n, shape.m);
-  gemm.workspace_ = DeviceArray<uint8_t>(workspace_bytes);
+  w_ = layout_of<Layout>(type, shape.k, shape.n);
+  a_ = layout_of<Layout>(type, shape.k, shape.m);
+  c_ = layout_of<Layout>(CUDA_R_16BF, shape.n, shape.m);
+  workspace_ = DeviceArray<uint8_t>(workspace_bytes);
+}
 
+std::vector<cublasLtMatmulAlgo_t> DenseGemm::algorithms(const Gpu& gpu) const {
   cublasLtMatmulPreference_t created = nullptr;
   check_cublas(cublasLtMatmulPreferenceCreate(&created));
   const std::unique_ptr<cublasLtMatmulPreferenceOpaque_t, DestroyPreference> preference(created);
-  check_cublas(cublasLtMatmulPreferenceSetAttribute(created, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
-                                                    &workspace_bytes, sizeof workspace_bytes));
-  cublasLtMatmulHeuristicResult_t best{};
+  check_cublas(cublasLtMatmulPreferenceSetAttribute(created, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace_bytes,
+                                                    sizeof workspace_bytes));
+  std::array<cublasLtMatmulHeuristicResult_t, 8> best{};
   int found = 0;
   const cublasStatus_t status =
-      cublasLtMatmulAlgoGetHeuristic(gpu.cublas_lt, operation, gemm.w_.get(), gemm.a_.get(), gemm.c_.get(),
-                                     gemm.c_.get(), created, 1, &best, &found);
-  if (status != CUBLAS_STATUS_SUCCESS || found == 0) return {};
-  gemm.algorithm_ = best.algo;
-  return gemm;
+      cublasLtMatmulAlgoGetHeuristic(gpu.cublas_lt, operation_.get(), w_.get(), a_.get(), c_.get(), c_.get(), created,
+                                     int(best.size()), best.data(), &found);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED) return {};
+  check_cublas(status);
+  std::vector<cublasLtMatmulAlgo_t> algorithms;
+  for (int i = 0; i < found; ++i)
+    if (best[size_t(i)].state == CUBLAS_STATUS_SUCCESS) algorithms.push_back(best[size_t(i)].algo);
+  return algorithms;
 }
 
-void DenseGemm::run(const Gpu& gpu, const void* a, const void* w, bf16* c) {
+std::optional<DenseGemm> DenseGemm::plan(const Gpu& gpu, const DenseShape& shape, Precision precision, const void* a,
+                                         const void* w, bf16* c) {
+  if (precision == Precision::fp8 && !has_fp8(gpu)) return {};
+  DenseGemm gemm(shape, precision);
+  // What the heuristic puts first may be refused when it is to run, so each is tried.
+  for (const cublasLtMatmulAlgo_t& algorithm : gemm.algorithms(gpu)) {
+    gemm.algorithm_ = algorithm;
+    const cublasStatus_t status = gemm.enqueue(gpu, a, w, c);
+    check_cuda(cudaStreamSynchronize(gpu.stream));
+    if (status == CUBLAS_STATUS_SUCCESS) return gemm;
+    if (status != CUBLAS_STATUS_NOT_SUPPORTED && status != CUBLAS_STATUS_INVALID_VALUE) check_cublas(status);
+  }
+  return {};
+}
+
+cublasStatus_t DenseGemm::enqueue(const Gpu& gpu, const void* a, const void* w, bf16* c) {
   const float one = 1;
   const float zero = 0;
-  check_cublas(cublasLtMatmul(gpu.cublas_lt, operation_.get(), &one, w, w_.get(), a, a_.get(), &zero, c, c_.get(), c,
-                              c_.get(), &algorithm_, workspace_.data(), workspace_bytes, gpu.stream));
+  return cublasLtMatmul(gpu.cublas_lt, operation_.get(), &one, w, w_.get(), a, a_.get(), &zero, c, c_.get(), c,
+                        c_.get(), &algorithm_, workspace_.data(), workspace_bytes, gpu.stream);
 }
+
+void DenseGemm::run(const Gpu& gpu, const void* a, const void* w, bf16* c) { check_cublas(enqueue(gpu, a, w, c)); }
 
 LibraryGroupedGemm::LibraryGroupedGemm(const bf16* a, const bf16* w, std::span<const int32_t> offsets,
                                        const GroupedGemm& shape, bf16* c) {
@@ -110,10 +133,10 @@ LibraryGroupedGemm::LibraryGroupedGemm(const bf16* a, const bf16* w, std::span<c
 
 void LibraryGroupedGemm::run(const Gpu& gpu) {
   if (m_.empty()) return;
-  check_cublas(cublasGemmGroupedBatchedEx(
-      gpu.cublas, transposed_.data(), plain_.data(), m_.data(), n_.data(), k_.data(), ones_.data(), w_.data(),
-      CUDA_R_16BF, lda_.data(), a_.data(), CUDA_R_16BF, ldb_.data(), zeros_.data(), c_.data(), CUDA_R_16BF, ldc_.data(),
-      int(m_.size()), sizes_.data(), CUBLAS_COMPUTE_32F));
+  check_cublas(cublasGemmGroupedBatchedEx(gpu.cublas, transposed_.data(), plain_.data(), m_.data(), n_.data(),
+                                          k_.data(), ones_.data(), w_.data(), CUDA_R_16BF, lda_.data(), a_.data(),
+                                          CUDA_R_16BF, ldb_.data(), zeros_.data(), c_.data(), CUDA_R_16BF, ldc_.data(),
+                                          int(m_.size()), sizes_.data(), CUBLAS_COMPUTE_32F));
 }
 
 }  // namespace moesim::bench

@@ -18,13 +18,15 @@ struct DenseShape {
   int k = 0;
 };
 
-// c [m, n] = a [m, k] times the transpose of w [n, k], by cuBLASLt with the algorithm that its heuristic puts first.
+// c [m, n] = a [m, k] times the transpose of w [n, k], by cuBLASLt with the first algorithm of its
+// heuristic that runs.
 // c is bf16; sums are fp32. fp8 is e4m3, with one scale for all of a and one for all of w, and with the fast sums of
 // inference engines, which keep fewer bits.
 class DenseGemm {
  public:
-  // Nothing where the library has no algorithm for it on this GPU.
-  static std::optional<DenseGemm> plan(const Gpu& gpu, const DenseShape& shape, Precision precision);
+  // Runs it once. Nothing where the library has no algorithm for it on this GPU.
+  static std::optional<DenseGemm> plan(const Gpu& gpu, const DenseShape& shape, Precision precision, const void* a,
+                                       const void* w, bf16* c);
   DenseGemm(DenseGemm&&) noexcept = default;
   DenseGemm& operator=(DenseGemm&&) noexcept = default;
 
@@ -38,7 +40,9 @@ class DenseGemm {
   using Operation = std::unique_ptr<cublasLtMatmulDescOpaque_t, Destroy>;
   using Layout = std::unique_ptr<cublasLtMatrixLayoutOpaque_t, Destroy>;
 
-  DenseGemm() = default;
+  DenseGemm(const DenseShape& shape, Precision precision);
+  std::vector<cublasLtMatmulAlgo_t> algorithms(const Gpu& gpu) const;
+  cublasStatus_t enqueue(const Gpu& gpu, const void* a, const void* w, bf16* c);
 
   Operation operation_;
   Layout w_, a_, c_;

@@ -26,7 +26,6 @@ std::string trimmed(std::string_view text) {
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-
 }  // namespace
 
 std::string output_of(const std::string& command) {
@@ -60,9 +59,8 @@ ordered_json gpu_state(const std::string& pci_address) {
       first_line(output_of("nvidia-smi --id=" + pci_address +
                            " --query-gpu=driver_version,clocks.max.sm,clocks.max.memory,clocks.sm,clocks.mem,"
                            "power.limit,power.draw,temperature.gpu --format=csv,noheader,nounits"));
-  return values_of_line(line,
-                        {"driver", "sm_clock_max_mhz", "memory_clock_max_mhz", "sm_clock_start_mhz",
-                         "memory_clock_start_mhz", "power_limit_w", "power_start_w", "temperature_start_c"});
+  return values_of_line(line, {"driver", "sm_clock_max_mhz", "memory_clock_max_mhz", "sm_clock_start_mhz",
+                               "memory_clock_start_mhz", "power_limit_w", "power_start_w", "temperature_start_c"});
 }
 
 std::string link_topology() { return output_of("nvidia-smi topo -m"); }

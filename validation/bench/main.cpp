@@ -21,7 +21,7 @@ void on_signal(int) { request_stop(); }
 
 // The second signal ends the program, should it hang.
 void stop_on_signals() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_signal;
   action.sa_flags = int(SA_RESETHAND);
   for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);

@@ -15,13 +15,14 @@ po::options_description described() {
   po::options_description options("Options");
   options.add_options()("help,h", "print this and exit")("list", "print the suites and what they measure, and exit")(
       "out,o", po::value<std::string>()->value_name("FILE")->default_value(defaults.out), "where the samples go")(
-      "suites", po::value<std::string>()->value_name("LIST"), "the suites to run, with commas between; all unless said")(
-      "gpus", po::value<int>()->value_name("N"), "use the first N GPUs; all unless said")(
+      "suites", po::value<std::string>()->value_name("LIST"),
+      "the suites to run, with commas between; all unless said")("gpus", po::value<int>()->value_name("N"),
+                                                                 "use the first N GPUs; all unless said")(
       "budget", po::value<double>()->value_name("SECONDS")->default_value(defaults.budget_s, "220"),
       "stop measuring after so long; the suites share what is left")(
       "quick", "a first look: a budget of 45 s, and checks on small shapes")(
-      "check", "compare the kernels with their references and stop")(
-      "check-small", "the same on small shapes: for compute-sanitizer")(
+      "check", "compare the kernels with their references and stop")("check-small",
+                                                                     "the same on small shapes: for compute-sanitizer")(
       "seed", po::value<uint64_t>()->value_name("N")->default_value(defaults.seed),
       "of the inputs, and of the order of the cases");
   return options;
@@ -59,11 +60,9 @@ po::variables_map parsed(const std::vector<std::string>& arguments) {
   po::variables_map values;
   try {
     // The empty positional description refuses stray words.
-    po::store(po::command_line_parser(arguments)
-                  .options(described())
-                  .positional(po::positional_options_description())
-                  .run(),
-              values);
+    po::store(
+        po::command_line_parser(arguments).options(described()).positional(po::positional_options_description()).run(),
+        values);
     po::notify(values);
   } catch (const po::error& error) {
     throw ArgumentError(error.what());
@@ -98,20 +97,21 @@ Options parse_options(const std::vector<std::string>& arguments, const std::vect
 
 std::string help_text() {
   std::ostringstream text;
-  text << "Usage: moesim-bench [options]\n\n"
-          "Measures what moesim's cost models are fitted to, on the GPUs and the CPU of this machine: kernels, copies,\n"
-          "collectives, and whole MoE layers. Every kernel is first compared with a float64 reference. Each sample is\n"
-          "kept. `moesim calibrate FILE -o PROFILE` makes a device profile of the file.\n\n"
-       << described()
-       << "\nExamples:\n"
-          "  moesim-bench --out h100.json                      everything, on all GPUs, in under four minutes\n"
-          "  moesim-bench --quick                              a first look\n"
-          "  moesim-bench --suites gemm,copies --gpus 1        two suites on one GPU\n"
-          "  moesim-bench --suites cpu                         the CPU alone; needs no GPU\n"
-          "  moesim-bench --check                              are the kernels right on this GPU?\n"
-          "  compute-sanitizer moesim-bench --check-small      the same, with every access of memory watched\n\n"
-          "Ctrl-C ends the measuring; what was measured is written. Exit status: 0 all went well; 1 a check or a suite\n"
-          "failed; 2 wrong arguments, or no GPU; 130 stopped by Ctrl-C or SIGTERM.\n";
+  text
+      << "Usage: moesim-bench [options]\n\n"
+         "Measures what moesim's cost models are fitted to, on the GPUs and the CPU of this machine: kernels, copies,\n"
+         "collectives, and whole MoE layers. Every kernel is first compared with a float64 reference. Each sample is\n"
+         "kept. `moesim calibrate FILE -o PROFILE` makes a device profile of the file.\n\n"
+      << described()
+      << "\nExamples:\n"
+         "  moesim-bench --out h100.json                      everything, on all GPUs, in under four minutes\n"
+         "  moesim-bench --quick                              a first look\n"
+         "  moesim-bench --suites gemm,copies --gpus 1        two suites on one GPU\n"
+         "  moesim-bench --suites cpu                         the CPU alone; needs no GPU\n"
+         "  moesim-bench --check                              are the kernels right on this GPU?\n"
+         "  compute-sanitizer moesim-bench --check-small      the same, with every access of memory watched\n\n"
+         "Ctrl-C ends the measuring; what was measured is written. Exit status: 0 all went well; 1 a check or a suite\n"
+         "failed; 2 wrong arguments, or no GPU; 130 stopped by Ctrl-C or SIGTERM.\n";
   return text.str();
 }
 

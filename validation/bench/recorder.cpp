@@ -53,8 +53,7 @@ bool stop_requested() noexcept { return stop != 0; }
 Recorder::Recorder(std::string out, double budget_s)
     : out_(std::move(out)), budget_s_(budget_s), suite_end_s_(budget_s) {
   if (out_.empty()) return;
-  if (!std::ofstream(partial(out_)))
-    throw ArgumentError("cannot write " + partial(out_) + ": " + std::strerror(errno));
+  if (!std::ofstream(partial(out_))) throw ArgumentError("cannot write " + partial(out_) + ": " + std::strerror(errno));
 }
 
 void Recorder::describe(ordered_json header) {

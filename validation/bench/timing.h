@@ -26,6 +26,9 @@ void wait_until_released(const volatile uint32_t* released, uint32_t value, cuda
 // what comes after.
 void read_all(const DeviceArray<uint8_t>& bytes, int sms, cudaStream_t stream);
 
+// As fill_normal, in e4m3, one number a byte.
+void fill_normal_fp8(uint8_t* x, int64_t count, float scale, uint64_t seed, cudaStream_t stream);
+
 // A kernel that does nothing.
 void empty_kernel(cudaStream_t stream);
 

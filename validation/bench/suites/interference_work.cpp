@@ -57,7 +57,6 @@ Work grouped_work(Side side, WorkBed& bed, const Gpu& gpu) {
 
 Work copy_work(const std::string& name, WorkBed& bed, const Gpu& gpu, const Peer& peer) {
   std::function<void(cudaStream_t)> enqueue;
-  const int device = gpu.device;
   if (name == "h2d_copy")
     enqueue = [&bed](cudaStream_t s) {
       check_cuda(cudaMemcpyAsync(bed.to.data(), bed.host[0], size_t(copied), cudaMemcpyHostToDevice, s));
@@ -71,8 +70,8 @@ Work copy_work(const std::string& name, WorkBed& bed, const Gpu& gpu, const Peer
       check_cuda(cudaMemcpyAsync(bed.to.data(), bed.from.data(), size_t(copied), cudaMemcpyDeviceToDevice, s));
     };
   else
-    enqueue = [&bed, peer, device](cudaStream_t s) {
-      check_cuda(cudaMemcpyPeerAsync(peer.memory, peer.device, bed.from.data(), device, size_t(copied), s));
+    enqueue = [&bed, peer](cudaStream_t s) {  // cudaMemcpyPeerAsync cannot be captured in a graph
+      check_cuda(cudaMemcpyAsync(peer.memory, bed.from.data(), size_t(copied), cudaMemcpyDefault, s));
     };
   return {name, {{"bytes", copied}, {"at_once", gpu.ranks}}, 1, enqueue};
 }
