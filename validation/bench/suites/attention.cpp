@@ -1,74 +1,121 @@
-// Attention: prefill and decode, grouped-query and, for decode, MLA's latent form.
+// Attention: prefill and decode, grouped-query, and MLA's two forms. Keys and values are not in L2.
 #include <array>
 
-#include "validation/bench/bench.h"
+#include "validation/bench/suites/single_gpu.h"
 
 namespace moesim::bench {
 namespace {
 
-void measure(Bench& bench, Gpu& gpu, const Attention& shape) {
-  if (!has_time(bench)) return;
-  const size_t queries = size_t(shape.batch) * size_t(shape.q) * size_t(shape.heads);
-  const size_t keys = size_t(shape.batch) * size_t(shape.kv) * size_t(shape.kv_heads);
-  const bool is_latent = shape.values == Values::first_of_keys;
-  DeviceArray<bf16> q(queries * size_t(shape.qk_dim));
-  DeviceArray<bf16> k(keys * size_t(shape.qk_dim));
-  DeviceArray<bf16> v(is_latent ? 0 : keys * size_t(shape.v_dim));
-  DeviceArray<bf16> out(queries * size_t(shape.v_dim));
-  fill_normal(q.data(), int64_t(q.size()), 1.0F, 1, gpu.stream);
-  fill_normal(k.data(), int64_t(k.size()), 1.0F, 2, gpu.stream);
-  if (!is_latent) fill_normal(v.data(), int64_t(v.size()), 1.0F, 3, gpu.stream);
+constexpr std::array<Attention, 3> grouped_query{{{.heads = 32, .kv_heads = 8, .scale = 0},
+                                                  {.heads = 64, .kv_heads = 8, .scale = 0},
+                                                  {.heads = 16, .kv_heads = 16, .scale = 0}}};
+// MLA expands its latent for a prefill, and reads it as it is for a decode.
+constexpr Attention expanded{.heads = 128, .kv_heads = 128, .qk_dim = 192, .v_dim = 128, .scale = 0};
+constexpr Attention latent{
+    .heads = 128, .kv_heads = 1, .qk_dim = 576, .v_dim = 512, .values = Values::first_of_keys, .scale = 0};
+constexpr int64_t elements_max = int64_t{4} << 30;  // of keys or of values: 8 GiB
+
+int64_t keys_of(const Attention& s) { return int64_t(s.batch) * s.kv * s.kv_heads * s.qk_dim; }
+int64_t values_of(const Attention& s) {
+  return s.values == Values::own ? int64_t(s.batch) * s.kv * s.kv_heads * s.v_dim : 0;
+}
+int64_t queries_of(const Attention& s) { return int64_t(s.batch) * s.q * s.heads * s.qk_dim; }
+
+struct Case {
+  Attention shape;
+  bool is_held_out;
+};
+
+void append_prefill(std::vector<Case>& cases, Attention shape, int length, int batch, bool is_held_out) {
+  if (int64_t(length) * batch > 16384) return;
+  shape.q = shape.kv = length;
+  shape.batch = batch;
+  cases.push_back({shape, is_held_out});
+}
+
+void append_decode(std::vector<Case>& cases, Attention shape, int kv, int batch, bool is_held_out) {
+  shape.q = 1;
+  shape.kv = kv;
+  shape.batch = batch;
+  if (keys_of(shape) <= elements_max / 2) cases.push_back({shape, is_held_out});
+}
+
+std::vector<Case> all_cases() {
+  std::vector<Case> cases;
+  std::vector<Attention> prefills(grouped_query.begin(), grouped_query.end());
+  prefills.push_back(expanded);
+  for (const Attention& shape : prefills) {
+    for (const int length : {128, 256, 512, 1024, 2048, 4096, 8192})
+      for (const int batch : {1, 2, 8}) append_prefill(cases, shape, length, batch, false);
+    for (const int length : {192, 768, 1536, 3072, 6144}) append_prefill(cases, shape, length, 1, true);
+    for (const int length : {384, 1280}) append_prefill(cases, shape, length, 4, true);
+  }
+  std::vector<Attention> decodes(grouped_query.begin(), grouped_query.end());
+  decodes.push_back(latent);
+  for (const Attention& shape : decodes) {
+    for (const int kv : {256, 512, 1024, 2048, 4096, 8192, 16384})
+      for (const int batch : {1, 2, 4, 8, 16, 32, 64, 128, 256}) append_decode(cases, shape, kv, batch, false);
+    for (const int kv : {384, 1536, 6144})
+      for (const int batch : {3, 12, 48, 96}) append_decode(cases, shape, kv, batch, true);
+  }
+  return cases;
+}
+
+struct Memory {
+  DeviceArray<bf16> queries, keys, values, out;
+};
+
+Memory memory_for(std::vector<Case>& cases, const Gpu& gpu) {
+  const int64_t limit = bytes_free() / 3;
+  std::erase_if(cases, [&](const Case& c) { return 2 * keys_of(c.shape) > limit; });
+  int64_t queries = 1;
+  int64_t keys = 1;
+  int64_t values = 1;
+  for (const Case& c : cases) {
+    queries = std::max(queries, queries_of(c.shape));
+    keys = std::max(keys, keys_of(c.shape));
+    values = std::max(values, values_of(c.shape));
+  }
+  return {normal_array(queries, 1, 1, gpu.stream), normal_array(keys, 1, 2, gpu.stream),
+          normal_array(values, 1, 3, gpu.stream), DeviceArray<bf16>(size_t(queries))};
+}
+
+void measure(Bench& bench, Gpu& gpu, Memory& memory, const Case& c) {
+  const Attention& s = c.shape;
   const int sms = gpu.properties.multiProcessorCount;
-  DeviceArray<uint8_t> workspace(shape.q == 1 ? attention_decode_bytes(shape, sms) : 0);
-  const auto us = time_on_gpu(gpu, Launch::graph, {.samples_max = 25, .cold_l2 = true}, [&] {
-    if (shape.q == 1)
-      attention_decode(q.data(), k.data(), v.data(), shape, out.data(), workspace.data(), workspace.size(), sms,
-                       gpu.stream);
+  const size_t bytes = s.q == 1 ? attention_decode_bytes(s, sms) : 0;
+  DeviceArray<uint8_t> workspace(bytes);
+  // One call a sample: a second one would find the keys in L2.
+  const Repeat repeat{.warm_up = 2, .samples_min = 7, .samples_max = 20, .seconds_max = 0.02, .cold_l2 = true};
+  const std::vector<double> samples = time_on_gpu(gpu, Launch::graph, repeat, [&] {
+    if (s.q == 1)
+      attention_decode(memory.queries.data(), memory.keys.data(), memory.values.data(), s, memory.out.data(),
+                       workspace.data(), bytes, sms, gpu.stream);
     else
-      attention_prefill(q.data(), k.data(), v.data(), shape, out.data(), gpu.stream);
+      attention_prefill(memory.queries.data(), memory.keys.data(), memory.values.data(), s, memory.out.data(),
+                        gpu.stream);
   });
-  bench.recorder.add({{"kind", "attention"},
-                      {"batch", shape.batch},
-                      {"q", shape.q},
-                      {"kv", shape.kv},
-                      {"heads", shape.heads},
-                      {"kv_heads", shape.kv_heads},
-                      {"qk_dim", shape.qk_dim},
-                      {"v_dim", shape.v_dim},
-                      {"values_are_keys", is_latent},
-                      {"launch", "graph"},
-                      {"samples_us", us}});
+  nlohmann::ordered_json record{
+      {"kind", "attention"}, {"batch", s.batch}, {"q", s.q},
+      {"kv", s.kv},          {"heads", s.heads}, {"kv_heads", s.kv_heads},
+      {"qk_dim", s.qk_dim},  {"v_dim", s.v_dim}, {"values_are_keys", s.values == Values::first_of_keys},
+      {"launch", "graph"}};
+  if (c.is_held_out) record["held_out"] = true;
+  record["samples_us"] = samples;
+  bench.recorder.add(std::move(record));
 }
 
 }  // namespace
 
 void run_attention(Bench& bench) {
-  constexpr std::array<Attention, 3> kHeads{Attention{.heads = 32, .kv_heads = 8},
-                                            Attention{.heads = 64, .kv_heads = 8},
-                                            Attention{.heads = 16, .kv_heads = 16}};
+  std::vector<Case> cases = all_cases();
+  shuffle_cases(cases, bench, "attention");
   on_first_gpu(bench, [&](Gpu& gpu) {
-    for (const int length : {1024, 4096, 256, 2048, 512, 8192, 128})
-      for (Attention shape : kHeads) {
-        shape.q = shape.kv = length;
-        measure(bench, gpu, shape);
-      }
-    for (const int kv : {1024, 4096, 256, 16384})
-      for (const int batch : {16, 64, 1, 256, 4}) {
-        for (Attention shape : kHeads) {
-          shape.batch = batch;
-          shape.kv = kv;
-          if (int64_t(batch) * kv <= 1 << 20) measure(bench, gpu, shape);
-        }
-        measure(bench, gpu,
-                {.batch = batch,
-                 .q = 1,
-                 .kv = kv,
-                 .heads = 128,
-                 .kv_heads = 1,
-                 .qk_dim = 576,
-                 .v_dim = 512,
-                 .values = Values::first_of_keys});
-      }
+    Memory memory = memory_for(cases, gpu);
+    for (const Case& c : cases) {
+      if (!has_time(bench)) return;
+      measure(bench, gpu, memory, c);
+    }
   });
 }
 
