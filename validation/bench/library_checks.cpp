@@ -38,7 +38,7 @@ std::optional<CheckResult> check_fp8(Gpu& gpu, Rng& rng, const DenseShape& s) {
   const Fp8Input a = fp8_input(rng, int64_t(s.m) * s.k);
   const Fp8Input w = fp8_input(rng, int64_t(s.n) * s.k);
   DeviceArray<bf16> c(size_t(s.m) * size_t(s.n));
-  auto gemm = DenseGemm::plan(gpu, s, Precision::fp8, a.device.data(), w.device.data(), c.data());
+  auto gemm = DenseGemm::plan(gpu, s, Precision::float8, a.device.data(), w.device.data(), c.data());
   if (!gemm) return {};
   fill_poison(c.data(), c.size() * sizeof(bf16), gpu.stream);
   gemm->run(gpu, a.device.data(), w.device.data(), c.data());
@@ -63,7 +63,7 @@ std::vector<CheckResult> check_fp8_gemms(Gpu& gpu, uint64_t seed, Checks checks)
 LibraryGemms library_gemms(const Gpu& gpu) {
   LibraryGemms library;
   library.dense = [&gpu](const bf16* a, const bf16* w, int m, int n, int k, bf16* c) {
-    auto gemm = DenseGemm::plan(gpu, {m, n, k}, Precision::bf16, a, w, c);
+    auto gemm = DenseGemm::plan(gpu, {m, n, k}, Precision::bfloat16, a, w, c);
     if (!gemm) throw CudaError("cuBLASLt has no bf16 GEMM for this GPU");
     fill_poison(c, size_t(m) * size_t(n) * sizeof(bf16), gpu.stream);
     gemm->run(gpu, a, w, c);

@@ -33,13 +33,13 @@ bool has_fp8(const Gpu& gpu) {
 
 // cuBLAS counts by columns: the transpose of a row-major matrix costs nothing, and c's is w times the transpose of a.
 DenseGemm::DenseGemm(const DenseShape& shape, Precision precision) {
-  const cudaDataType_t type = precision == Precision::fp8 ? CUDA_R_8F_E4M3 : CUDA_R_16BF;
+  const cudaDataType_t type = precision == Precision::float8 ? CUDA_R_8F_E4M3 : CUDA_R_16BF;
   cublasLtMatmulDesc_t operation = nullptr;
   check_cublas(cublasLtMatmulDescCreate(&operation, CUBLAS_COMPUTE_32F, CUDA_R_32F));
   operation_.reset(operation);
   set(operation, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
   set(operation, CUBLASLT_MATMUL_DESC_TRANSB, CUBLAS_OP_N);
-  if (precision == Precision::fp8) {
+  if (precision == Precision::float8) {
     constexpr size_t apart = 64;  // each aligned as an allocation of its own would be
     scales_ = DeviceArray<float>(2 * apart);
     scales_.upload(std::vector<float>(2 * apart, 1));
@@ -76,7 +76,7 @@ std::vector<cublasLtMatmulAlgo_t> DenseGemm::algorithms(const Gpu& gpu) const {
 
 std::optional<DenseGemm> DenseGemm::plan(const Gpu& gpu, const DenseShape& shape, Precision precision, const void* a,
                                          const void* w, bf16* c) {
-  if (precision == Precision::fp8 && !has_fp8(gpu)) return {};
+  if (precision == Precision::float8 && !has_fp8(gpu)) return {};
   DenseGemm gemm(shape, precision);
   // What the heuristic puts first may be refused when it is to run, so each is tried.
   for (const cublasLtMatmulAlgo_t& algorithm : gemm.algorithms(gpu)) {

@@ -9,8 +9,8 @@
 
 namespace moesim::bench {
 
-enum class Precision { bf16, fp8 };
-inline const char* precision_name(Precision precision) { return precision == Precision::fp8 ? "fp8" : "bf16"; }
+enum class Precision { bfloat16, float8 };
+inline const char* precision_name(Precision precision) { return precision == Precision::float8 ? "fp8" : "bf16"; }
 
 struct DenseShape {
   int m = 0;

@@ -92,7 +92,7 @@ std::vector<CpuCheck> check_experts(uint64_t seed, int threads) {
   std::vector<CpuCheck> checks;
   Rng rng = Rng::stream(seed, "cpu checks");
   constexpr CheckShape shapes[] = {{256, 128, 1}, {128, 256, 5}, {384, 128, 35}, {128, 384, 50}};
-  for (const WeightType type : {WeightType::bf16, WeightType::int8, WeightType::int4})
+  for (const WeightType type : {WeightType::bfloat16, WeightType::int8, WeightType::int4})
     for (const CheckShape& s : shapes) {
       Team team(s.tokens % 2 == 0 ? 1 : threads);
       const CpuExpertWeights weights = make_expert(type, s.d, s.f, rng.next(), team);
@@ -106,7 +106,7 @@ std::vector<CpuCheck> check_experts(uint64_t seed, int threads) {
         checks.push_back({std::string("cpu expert, ") + name_of(type) + ", " + name_of(instructions),
                           "d " + std::to_string(s.d) + " f " + std::to_string(s.f) + " tokens " +
                               std::to_string(s.tokens) + " threads " + std::to_string(team.threads()),
-                          relative_error(expert.out(), expected), type == WeightType::bf16 ? 1e-2 : 3e-2});
+                          relative_error(expert.out(), expected), type == WeightType::bfloat16 ? 1e-2 : 3e-2});
       }
     }
   return checks;

@@ -23,7 +23,7 @@ const char* name_of(Instructions instructions) {
 
 std::vector<Instructions> instructions_for(WeightType type) {
   std::vector<Instructions> all{Instructions::plain};
-  if (type == WeightType::bf16) {
+  if (type == WeightType::bfloat16) {
     if (has_avx2()) all.push_back(Instructions::avx2);
     if (has_avx512_bf16()) all.push_back(Instructions::avx512);
     if (has_amx_bf16()) all.push_back(Instructions::amx);
@@ -41,14 +41,14 @@ void multiply(const CpuMatrix& matrix, const CpuActivations& x, int64_t begin, i
     case Instructions::plain:
       return multiply_plain(panel);
     case Instructions::avx2:
-      CHECK(matrix.type == WeightType::bf16);
+      CHECK(matrix.type == WeightType::bfloat16);
       return multiply_bf16_avx2(panel);
     case Instructions::avx512:
       if (matrix.type == WeightType::int8) return multiply_int8_avx512(panel);
       if (matrix.type == WeightType::int4) return multiply_int4_avx512(panel);
       return multiply_bf16_avx512(panel);
     case Instructions::amx:
-      CHECK(matrix.type == WeightType::bf16);
+      CHECK(matrix.type == WeightType::bfloat16);
       return multiply_bf16_amx(panel);
   }
 }
@@ -94,8 +94,8 @@ void multiply_plain(const Panel& p) {
     for (int token = 0; token < p.x.tokens; ++token) {
       float& out = p.out[token * p.out_stride + row];
       const int8_t* const x = p.x.int8.data() + int64_t(token) * k;
-      if (p.matrix.type == WeightType::bf16)
-        out = dot_bf16(w, p.x.bf16.data() + int64_t(token) * k, k);
+      if (p.matrix.type == WeightType::bfloat16)
+        out = dot_bf16(w, p.x.halves.data() + int64_t(token) * k, k);
       else if (p.matrix.type == WeightType::int8)
         out = float(dot_int8(w, x, k)) * p.matrix.scales.data()[row] * p.x.scales.data()[token];
       else

@@ -36,7 +36,7 @@ struct Bf16Avx2 {
   TARGET_AVX2 static void run(const Panel& p, int64_t row, int token) {
     const int k = p.matrix.k;
     const auto* const w = reinterpret_cast<const uint16_t*>(p.matrix.values.data()) + row * k;
-    const uint16_t* const x = p.x.bf16.data() + int64_t(token) * k;
+    const uint16_t* const x = p.x.halves.data() + int64_t(token) * k;
     __m256 c[rows][tokens];
     for (int r = 0; r < rows; ++r)
       for (int t = 0; t < tokens; ++t) c[r][t] = _mm256_setzero_ps();
@@ -59,7 +59,7 @@ struct Bf16Avx512 {
   TARGET_BF16 static void run(const Panel& p, int64_t row, int token) {
     const int k = p.matrix.k;
     const auto* const w = reinterpret_cast<const uint16_t*>(p.matrix.values.data()) + row * k;
-    const uint16_t* const x = p.x.bf16.data() + int64_t(token) * k;
+    const uint16_t* const x = p.x.halves.data() + int64_t(token) * k;
     __m512 c[rows][tokens];
     for (int r = 0; r < rows; ++r)
       for (int t = 0; t < tokens; ++t) c[r][t] = _mm512_setzero_ps();

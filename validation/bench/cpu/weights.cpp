@@ -46,7 +46,7 @@ int32_t fill_int8_row(uint8_t* row, int k, uint64_t seed) {
 }  // namespace
 
 const char* name_of(WeightType type) {
-  return type == WeightType::bf16 ? "bf16" : type == WeightType::int8 ? "int8" : "int4";
+  return type == WeightType::bfloat16 ? "bf16" : type == WeightType::int8 ? "int8" : "int4";
 }
 
 float bf16_to_float(uint16_t bits) {
@@ -81,7 +81,7 @@ void fill_rows(CpuMatrix& matrix, uint64_t seed, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; ++row) {
     uint8_t* const values = matrix.values.data() + row * matrix.row_bytes();
     const uint64_t row_seed = hash(seed + uint64_t(row)) + uint64_t(row);
-    if (matrix.type == WeightType::bf16) {
+    if (matrix.type == WeightType::bfloat16) {
       fill_bf16_row(values, k, row_seed);
     } else if (matrix.type == WeightType::int8) {
       matrix.sums.data()[row] = fill_int8_row(values, k, row_seed);
@@ -100,7 +100,7 @@ void fill_rows(CpuMatrix& matrix, uint64_t seed, int64_t begin, int64_t end) {
 
 float weight(const CpuMatrix& matrix, int64_t row, int64_t column) {
   const uint8_t* const values = matrix.values.data() + row * matrix.row_bytes();
-  if (matrix.type == WeightType::bf16) {
+  if (matrix.type == WeightType::bfloat16) {
     uint16_t bits = 0;
     std::memcpy(&bits, values + 2 * column, 2);
     return bf16_to_float(bits);
@@ -117,7 +117,7 @@ CpuActivations make_activations(int tokens, int k) {
   CpuActivations a;
   a.tokens = tokens;
   a.k = k;
-  a.bf16 = AlignedArray<uint16_t>(int64_t(tokens) * k);
+  a.halves = AlignedArray<uint16_t>(int64_t(tokens) * k);
   a.pairs = AlignedArray<uint16_t>(tiles_of(tokens) * 16 * k);
   std::fill_n(a.pairs.data(), a.pairs.size(), uint16_t{0});
   a.int8 = AlignedArray<int8_t>(int64_t(tokens) * k);
@@ -127,13 +127,13 @@ CpuActivations make_activations(int tokens, int k) {
 }
 
 Form form_of(WeightType type, bool tiles) {
-  return type != WeightType::bf16 ? Form::int8 : tiles ? Form::pairs : Form::bf16;
+  return type != WeightType::bfloat16 ? Form::int8 : tiles ? Form::pairs : Form::halves;
 }
 
 void store_row(CpuActivations& a, int token, const float* x, Form form) {
   const int k = a.k;
-  if (form == Form::bf16) {
-    uint16_t* const row = a.bf16.data() + int64_t(token) * k;
+  if (form == Form::halves) {
+    uint16_t* const row = a.halves.data() + int64_t(token) * k;
     for (int i = 0; i < k; ++i) row[i] = float_to_bf16(x[i]);
   } else if (form == Form::pairs) {
     uint16_t* const tile = a.pairs.data() + int64_t(token / 16) * 16 * k + (token % 16) * 2;

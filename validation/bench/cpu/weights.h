@@ -32,7 +32,7 @@ class AlignedArray {
   int64_t size_ = 0;
 };
 
-enum class WeightType { bf16, int8, int4 };
+enum class WeightType { bfloat16, int8, int4 };
 const char* name_of(WeightType type);
 
 // Groups of so many int4 weights along a row have one scale; int8 and bf16 rows have one, the latter 1.
@@ -44,14 +44,16 @@ constexpr int int4_group = 128;
 //   int4: 0 to 15, less 8, times the group's scale. A byte holds weight i of a group of 128 in its lower half and
 //         weight i + 64 in its upper half, so that one mask or shift gives 64 neighbours.
 struct CpuMatrix {
-  WeightType type = WeightType::bf16;
+  WeightType type = WeightType::bfloat16;
   int rows = 0;
   int k = 0;
   AlignedArray<uint8_t> values;
   AlignedArray<float> scales;  // int8: [rows]; int4: [rows, k / 128]
   AlignedArray<int32_t> sums;  // int8: of each row's weights
 
-  int64_t row_bytes() const { return type == WeightType::bf16 ? 2 * int64_t(k) : type == WeightType::int8 ? k : k / 2; }
+  int64_t row_bytes() const {
+    return type == WeightType::bfloat16 ? 2 * int64_t(k) : type == WeightType::int8 ? k : k / 2;
+  }
   int64_t bytes() const { return rows * row_bytes(); }
 };
 
@@ -67,16 +69,16 @@ float weight(const CpuMatrix& matrix, int64_t row, int64_t column);
 struct CpuActivations {
   int tokens = 0;
   int k = 0;
-  AlignedArray<uint16_t> bf16;   // [tokens, k]
-  AlignedArray<uint16_t> pairs;  // [token / 16][k / 32][16 pairs of k][16 tokens][2]: tiles of AMX; zeros at the end
-  AlignedArray<int8_t> int8;     // [tokens, k]: -127 to 127, times the token's scale
-  AlignedArray<float> scales;    // [tokens]
-  AlignedArray<int32_t> sums;    // int4's groups: [tokens, k / 128], of the int8 numbers
+  AlignedArray<uint16_t> halves;  // [tokens, k]
+  AlignedArray<uint16_t> pairs;   // [token / 16][k / 32][16 pairs of k][16 tokens][2]: tiles of AMX; zeros at the end
+  AlignedArray<int8_t> int8;      // [tokens, k]: -127 to 127, times the token's scale
+  AlignedArray<float> scales;     // [tokens]
+  AlignedArray<int32_t> sums;     // int4's groups: [tokens, k / 128], of the int8 numbers
 };
 CpuActivations make_activations(int tokens, int k);
 
 // Which forms a weight type needs.
-enum class Form { bf16, pairs, int8 };
+enum class Form { halves, pairs, int8 };
 Form form_of(WeightType type, bool tiles);
 
 // Writes one token's row in this form.

@@ -222,7 +222,7 @@ std::vector<Case> cases_of(WeightType type) {
 
 void measure_experts(Measuring& on, bool is_short) {
   constexpr double seconds_max = 0.25;
-  for (const WeightType type : {WeightType::bf16, WeightType::int8, WeightType::int4})
+  for (const WeightType type : {WeightType::bfloat16, WeightType::int8, WeightType::int4})
     for (const Shape& shape : shapes) {
       if (on.is_over()) return;
       if (is_short && shape.f != 14336 && shape.f != 1408) continue;

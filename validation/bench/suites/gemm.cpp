@@ -39,8 +39,8 @@ struct Case {
 
 std::vector<Case> cases_of(const Gpu& gpu) {
   std::vector<Case> cases;
-  for (const Precision precision : {Precision::bf16, Precision::fp8}) {
-    if (precision == Precision::fp8 && !has_fp8(gpu)) continue;
+  for (const Precision precision : {Precision::bfloat16, Precision::float8}) {
+    if (precision == Precision::float8 && !has_fp8(gpu)) continue;
     for (const int m : rows)
       for (const Layer& layer : layers) cases.push_back({{m, layer.n, layer.k}, precision, false});
     for (const int m : rows_held_out)
@@ -74,7 +74,7 @@ Memory memory_for(const std::vector<Case>& cases, Precision precision, const Gpu
     c = std::max(c, int64_t(s.m) * s.n);
   }
   w = std::max<int64_t>(2 * w, int64_t{1} << 29);
-  if (precision == Precision::fp8)
+  if (precision == Precision::float8)
     return {RotatingWeights(normal_fp8_array(w, 1, 1, gpu.stream)), normal_fp8_array(a + 1, 1, 2, gpu.stream),
             DeviceArray<bf16>(size_t(c))};
   return {RotatingWeights(normal_array(w, 0.02F, 1, gpu.stream)), normal_array(a, 1, 2, gpu.stream),
@@ -83,7 +83,7 @@ Memory memory_for(const std::vector<Case>& cases, Precision precision, const Gpu
 
 void measure(Bench& bench, Gpu& gpu, Memory& memory, const Case& c) {
   const DenseShape& s = c.shape;
-  const int64_t value_bytes = c.precision == Precision::fp8 ? 1 : 2;
+  const int64_t value_bytes = c.precision == Precision::float8 ? 1 : 2;
   const int64_t w_bytes = int64_t(s.n) * s.k * value_bytes;
   auto gemm = DenseGemm::plan(gpu, s, c.precision, memory.a.data(), memory.w.next(w_bytes), memory.c.data());
   if (!gemm) {
@@ -96,7 +96,7 @@ void measure(Bench& bench, Gpu& gpu, Memory& memory, const Case& c) {
                         {"dtype", precision_name(c.precision)}});
     return;
   }
-  const double flops = 2.0 * s.m * s.n * s.k / (c.precision == Precision::fp8 ? 2 : 1);
+  const double flops = 2.0 * s.m * s.n * s.k / (c.precision == Precision::float8 ? 2 : 1);
   const double bytes = double(w_bytes) + double(s.m) * s.k * double(value_bytes) + 2.0 * s.m * s.n;
   const int calls = calls_for(expected_us(flops, bytes));
   const Repeat repeat{
@@ -117,11 +117,11 @@ void run_gemm(Bench& bench) {
   on_first_gpu(bench, [&](Gpu& gpu) {
     std::vector<Case> cases = cases_of(gpu);
     shuffle_cases(cases, bench, "gemm");
-    Memory of_bf16 = memory_for(cases, Precision::bf16, gpu);
-    Memory of_fp8 = memory_for(cases, Precision::fp8, gpu);
+    Memory of_bf16 = memory_for(cases, Precision::bfloat16, gpu);
+    Memory of_fp8 = memory_for(cases, Precision::float8, gpu);
     for (const Case& c : cases) {
       if (!has_time(bench)) return;
-      measure(bench, gpu, c.precision == Precision::fp8 ? of_fp8 : of_bf16, c);
+      measure(bench, gpu, c.precision == Precision::float8 ? of_fp8 : of_bf16, c);
     }
   });
 }

@@ -117,12 +117,12 @@ void measure(Bench& bench, Gpu& gpu, Memory& memory, const Case& c) {
   const Repeat repeat{
       .warm_up = 2, .samples_min = 7, .samples_max = 20, .seconds_max = 0.03, .calls = calls, .cold_l2 = true};
   const auto record = [&](const char* kernel, std::vector<double> samples) {
-    nlohmann::ordered_json record{
+    nlohmann::ordered_json values{
         {"kind", "grouped_gemm"}, {"rows", c.rows},       {"n", e.n},          {"k", e.k},
         {"kernel", kernel},       {"pattern", c.pattern}, {"launch", "graph"}, {"calls", calls}};
-    if (c.is_held_out) record["held_out"] = true;
-    record["samples_us"] = std::move(samples);
-    bench.recorder.add(std::move(record));
+    if (c.is_held_out) values["held_out"] = true;
+    values["samples_us"] = std::move(samples);
+    bench.recorder.add(std::move(values));
   };
   record("moesim", time_on_gpu(gpu, Launch::graph, repeat, [&] {
            grouped_gemm(memory.a.data(), memory.w.next_bf16(weights_of(e)), on_device.data(), shape, memory.c.data(),

@@ -123,10 +123,10 @@ class EmptyGraph {
 
 void measure_host(Bench& bench, Gpu& gpu, const Beside& beside, DeviceArray<uint8_t>& memory) {
   const auto record = [&](const char* what, int calls, const std::function<void()>& enqueue, int nodes = 0) {
-    nlohmann::ordered_json record{{"kind", "launch"}, {"what", what}, {"launch", "eager"}, {"calls", calls}};
-    if (nodes > 0) record["nodes"] = nodes;
-    record["samples_us"] = host_times(gpu, calls, enqueue);
-    bench.recorder.add(std::move(record));
+    nlohmann::ordered_json values{{"kind", "launch"}, {"what", what}, {"launch", "eager"}, {"calls", calls}};
+    if (nodes > 0) values["nodes"] = nodes;
+    values["samples_us"] = host_times(gpu, calls, enqueue);
+    bench.recorder.add(std::move(values));
   };
   record("host_kernel", 100, [&] { empty_kernel(gpu.stream); });
   record("host_event_record", 100, [&] { check_cuda(cudaEventRecord(beside.timed, gpu.stream)); });

@@ -45,7 +45,7 @@ void measure_gemm(Bench& bench, Gpu& gpu, GpuWatch& watch, const DenseShape& s) 
   DeviceArray<bf16> a = normal_array(int64_t(s.m) * s.k, 1, 1, gpu.stream);
   DeviceArray<bf16> w = normal_array(int64_t(s.n) * s.k, 1, 2, gpu.stream);
   DeviceArray<bf16> c(size_t(s.m) * size_t(s.n));
-  auto gemm = DenseGemm::plan(gpu, s, Precision::bf16, a.data(), w.data(), c.data());
+  auto gemm = DenseGemm::plan(gpu, s, Precision::bfloat16, a.data(), w.data(), c.data());
   if (!gemm) return;
   const double us = expected_us(2.0 * s.m * s.n * s.k, 0);
   const int calls = std::max(1, int(10e3 / us));  // a sample of about 10 ms
