@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <regex>
 #include <set>
 #include <sstream>
 #include <thread>
@@ -63,7 +64,9 @@ ordered_json gpu_state(const std::string& pci_address) {
                                "memory_clock_start_mhz", "power_limit_w", "power_start_w", "temperature_start_c"});
 }
 
-std::string link_topology() { return output_of("nvidia-smi topo -m"); }
+std::string link_topology() {
+  return std::regex_replace(output_of("nvidia-smi topo -m"), std::regex("\x1b\\[[0-9;]*m"), "");  // it underlines
+}
 
 CpuDescription read_cpuinfo(std::string_view cpuinfo) {
   CpuDescription cpu;

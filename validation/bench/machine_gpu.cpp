@@ -37,7 +37,8 @@ nlohmann::ordered_json machine_of(const Bench& bench) {
   check_cuda(cudaDriverGetVersion(&driver));
   machine["cuda_runtime"] = version_text(runtime, 1000, 10);
   machine["cuda_driver"] = version_text(driver, 1000, 10);
-  machine["cublas"] = std::to_string(cublasLtGetVersion());
+  const auto cublas = int(cublasLtGetVersion());
+  machine["cublas"] = version_text(cublas, 10000, 100) + "." + std::to_string(cublas % 100);
   machine["nccl"] = nccl_version();
   const cudaDeviceProp& properties = first.properties;
   machine["compute_capability"] = std::to_string(properties.major) + "." + std::to_string(properties.minor);

@@ -26,7 +26,7 @@ const std::vector<Suite>& suites() {
       {"collectives", "NCCL's, even and skewed, 1 KB to 1 GB", run_collectives, 2},
       {"interference", "two kinds of work at once", run_interference, 1.5},
       {"moe_layer", "whole expert-parallel layers, phase by phase and end to end", run_moe_layer, 3},
-      {"cpu", "the CPU's memory, experts on it, and what a copy to the GPU does to both", run_cpu, 1.5, Needs::nothing},
+      {"cpu", "the CPU's memory, experts on it, and what a copy to the GPU does to both", run_cpu, 2, Needs::nothing},
       {"power", "long load, until the clock falls", run_power, 0.7}};
   return all;
 }
