@@ -29,6 +29,19 @@ void fields(Visitor& v, TileParameters& s) {
   v.optional("extra_k", s.extra_k, between(0.0, 1e6), "start and end of a tile, as so much more k");
 }
 
+// Measured over predicted at so much work (multiply-adds), where the formula fits badly. Between two entries the
+// logarithm of the factor goes straight with that of the work; beyond the ends it stays.
+struct WorkCorrection {
+  double work = 1;
+  double factor = 1;
+};
+
+template <class Visitor>
+void fields(Visitor& v, WorkCorrection& s) {
+  v.required("work", s.work, above(0.0), "multiply-adds of the kernel; rising from entry to entry");
+  v.required("factor", s.factor, between(0.1, 10.0), "what the time of the formula is multiplied by");
+}
+
 struct GemmParameters {
   Duration launch{1'600'000};  // as one node of a CUDA graph
   double memory = 0.866;       // 2.9 TB/s
@@ -36,6 +49,7 @@ struct GemmParameters {
   // The library takes the fastest. 0.786: 777 Tflop/s.
   std::vector<TileParameters> tiles{
       {128, 256, 0.786, 0}, {128, 128, 0.786 * 0.88, 0}, {64, 128, 0.786 * 0.88 * 0.88, 0}};
+  std::vector<WorkCorrection> corrections;
 };
 
 template <class Visitor>
@@ -44,6 +58,7 @@ void fields(Visitor& v, GemmParameters& s) {
   v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth");
   v.optional("split_k", s.split_k, between<int64_t>(1, 1'000'000), "least part of k that a thread block takes");
   v.optional("tiles", s.tiles, "output tiles to choose from; the fastest is taken");
+  v.optional("corrections", s.corrections, "by work, where the formula fits badly; none: as the formula says");
 }
 
 enum class TileChoice { fastest, mean_rows };

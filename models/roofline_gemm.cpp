@@ -3,6 +3,7 @@
 
 #include "models/roofline.h"
 #include "sim/core/check.h"
+#include "sim/core/math.h"
 
 namespace moesim {
 namespace {
@@ -21,6 +22,25 @@ double gemm_bytes(int64_t weight_matrices, int64_t rows, int64_t n, int64_t k, P
 double k_of_one_sm(int64_t tiles, int64_t sms, int64_t k, int64_t part_min) {
   const double parts_max = double(std::max<int64_t>(sms / tiles, 1));
   return std::max(double(k) / parts_max, std::min(double(k), double(part_min)));
+}
+
+double correction_at(std::span<const WorkCorrection> table, double work) {
+  if (table.empty()) return 1;
+  size_t next = 0;
+  while (next < table.size() && table[next].work <= work) ++next;
+  if (next == 0) return table.front().factor;
+  if (next == table.size()) return table.back().factor;
+  const WorkCorrection& low = table[next - 1];
+  const WorkCorrection& high = table[next];
+  const double part = exact_log(work / low.work) / exact_log(high.work / low.work);
+  return low.factor * exact_pow(high.factor / low.factor, part);
+}
+
+// Never faster than the data sheet, whatever the table says.
+void correct(KernelCost& cost, std::span<const WorkCorrection> table, const GpuSpec& gpu, double peak_flops) {
+  if (table.empty()) return;
+  const double least = std::max(double(cost.memory.count) / gpu.memory_bandwidth.bytes_per_s, cost.flops / peak_flops);
+  cost.time = duration_of_seconds(std::max(least, cost.time.seconds() * correction_at(table, cost.flops / 2)));
 }
 
 // PyTorch's grouped kernel picks its tile by the mean rows of a group; others take the fastest.
@@ -56,7 +76,9 @@ KernelCost kernel_cost(const CostModel& model, const DenseGemm& gemm) {
   work.memory_bytes = gemm_bytes(1, gemm.m, gemm.n, gemm.k, gemm.weights, activations);
   work.memory_fraction = o.memory;
   work.flops = 2.0 * double(gemm.m) * double(gemm.n) * double(gemm.k);
-  return roofline(model.gpu, work);
+  KernelCost cost = roofline(model.gpu, work);
+  correct(cost, o.corrections, model.gpu, rate.flop_per_s);
+  return cost;
 }
 
 KernelCost kernel_cost(const CostModel& model, const GroupedGemm& gemm) {

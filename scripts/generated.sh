@@ -24,7 +24,7 @@ generated docs/scenario.md schema scenario --markdown
 generated docs/results.schema.json schema results
 generated docs/moesim.1 man
 
-# picture FILE MADE: the file is the picture that the comparison below makes.
+# picture FILE MADE: the file is what the commands below make.
 pictures=$(mktemp -d)
 trap 'rm -rf "$pictures"' EXIT
 "$moesim" compare docs/scenarios/quickstart-prefill.json --vary /placement=contiguous,greedy --out "$pictures" >/dev/null
@@ -32,10 +32,13 @@ picture() {
   if ((write)); then
     cp "$pictures/$2" "$1"
   elif ! cmp -s "$1" "$pictures/$2"; then
-    echo "$1 is not what moesim draws; run scripts/generated.sh --write"
+    echo "$1 is not what moesim makes; run scripts/generated.sh --write"
     stale=1
   fi
 }
 picture docs/fabric.svg variant-0/fabric.svg
 picture docs/fabric-compare.svg fabric-compare.svg
+"$moesim" calibrate tests/golden/calibration/raw.json -o "$pictures/profile.json" --format json >"$pictures/errors.json"
+picture tests/golden/calibration/profile.json profile.json
+picture tests/golden/calibration/errors.json errors.json
 exit $stale

@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import xml.etree.ElementTree
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MOESIM = sys.argv[1]
 TINY = "tests/golden/scenarios/tiny-trace.json"
-COMMANDS = ["run", "compare", "check", "list", "schema", "net", "trace", "topology", "completion", "man"]
+COMMANDS = ["run", "compare", "check", "list", "schema", "net", "trace", "topology", "calibrate", "validate",
+            "completion", "man"]
 
 
 def moesim(*arguments, **options):
@@ -35,6 +37,39 @@ def every_command_has_help_with_an_example():
         expect(help_text.returncode == 0 and f"moesim {command}" in help_text.stdout.split("examples:")[1] or
                command == "completion", f"{command}: {help_text}")
         expect(f"  {command} " in overview, command)
+
+
+def calibrate_makes_the_committed_profile_of_the_committed_measurements():
+    with tempfile.TemporaryDirectory() as folder:
+        profile = pathlib.Path(folder) / "profile.json"
+        done = moesim("calibrate", "tests/golden/calibration/raw.json", "-o", str(profile), "--format", "json")
+        expect(done.returncode == 0 and done.stderr == "", done.stderr)
+        golden = ROOT / "tests/golden/calibration"
+        expect(profile.read_text() == (golden / "profile.json").read_text(), "profile.json")
+        expect(done.stdout == (golden / "errors.json").read_text(), "errors.json")
+
+
+def calibrate_refuses_bad_files_and_writes_nothing():
+    with tempfile.TemporaryDirectory() as folder:
+        raw = (ROOT / "tests/golden/calibration/raw.json").read_text()
+        bad = {"truncated": raw[:len(raw) // 2], "foreign": "[1, 2, 3]",
+               "milliseconds": re.sub(r'"us": (\d+)\.', r'"us": 0.0\1', raw)}
+        out = pathlib.Path(folder) / "profile.json"
+        for name, text in bad.items():
+            path = pathlib.Path(folder) / f"{name}.json"
+            path.write_text(text)
+            done = moesim("calibrate", str(path), "-o", str(out))
+            expect(done.returncode == 2 and name in done.stderr and not out.exists(), (name, done))
+
+
+def calibrate_scales_a_profile_by_data_sheets():
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "h200.json"
+        done = moesim("calibrate", "tests/golden/calibration/raw.json", "-o", str(out), "--hold-out", "every=4",
+                      "--scale-to", "h200-sxm-141")
+        expect(done.returncode == 0, done.stderr)
+        profile = json.loads(out.read_text())
+        expect((profile["gpu"], profile["scaled_from"]) == ("h200-sxm-141", "h100-sxm-80/pytorch"), profile)
 
 
 def a_run_leaves_files_that_say_the_same():

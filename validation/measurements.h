@@ -87,6 +87,7 @@ struct MoeLayerRecord {
   int64_t tokens_per_rank = 0;
   int32_t ranks = 1;
   int32_t chunks = 1;                        // above 1: dispatch, experts and combine of the chunks overlap
+  double skew = 0;                           // of the experts' popularity; 0: uniform
   std::vector<std::vector<int64_t>> counts;  // [source rank][expert]
   std::vector<double> experts_us_of_rank;    // where the file has it
 };
@@ -138,10 +139,12 @@ struct PhaseTime {
   std::string phase;  // "all" where the record has one
   double median_us = 0;
   std::vector<double> samples_us;  // one where the file has medians alone
+  double min_us = 0;               // of the samples, or as the file says; the median where it says nothing
 };
 
 struct Measurement {
   std::string kind;  // as in the file: "moe_layer", "gemm_bf16", ...
+  // A PyTorch record that holds times of both launches is two measurements.
   Launch launch = Launch::eager;
   std::variant<OtherRecord, GemmRecord, GroupedGemmRecord, AttentionRecord, PassRecord, CopyRecord, CollectiveRecord,
                LaunchRecord, OverlapRecord, MoeLayerRecord, ModelStepRecord, OffloadRecord, CpuExpertRecord>
@@ -162,6 +165,12 @@ struct MeasurementFile {
 
 // Throws one ConfigError that lists every fault with its place.
 MeasurementFile read_measurements(const std::filesystem::path& file);
+
+// The same of text that has been read; the source is the name to report.
+MeasurementFile parse_measurements(const std::string& text, const std::string& source);
+
+// The name in the catalogue of a GPU as its driver calls it; "" for one that moesim does not know.
+std::string catalogue_gpu(const std::string& device);
 
 // Median, or the mean of the two middle ones.
 double median(std::vector<double> values);

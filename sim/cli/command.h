@@ -38,6 +38,8 @@ extern const Command kListCommand;
 extern const Command kSchemaCommand;
 extern const Command kNetCommand;
 extern const Command kTraceCommand;
+extern const Command kCalibrateCommand;
+extern const Command kValidateCommand;
 extern const Command kTopologyCommand;
 extern const Command kCompletionCommand;
 extern const Command kManCommand;

@@ -1,0 +1,208 @@
+// MoE layers and whole steps, through the step graph that scenarios run too.
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <string_view>
+
+#include "sim/core/check.h"
+#include "sim/core/random.h"
+#include "sim/moe/operation_cost.h"
+#include "validation/prediction_parts.h"
+
+namespace moesim {
+namespace {
+
+using Counts = std::vector<std::vector<int64_t>>;  // [source rank][expert]
+
+// Tokens whose choices add up to the counts, one layer after another. The copies of a rank, in order of expert, go to
+// its tokens in turn: an expert has at most as many as there are tokens, so that no token chooses it twice.
+void append_ids(const Counts& counts, int64_t tokens_per_rank, int32_t top_k, std::vector<uint16_t>& ids) {
+  for (const std::vector<int64_t>& of_rank : counts) {
+    const size_t first = ids.size();
+    ids.resize(first + size_t(tokens_per_rank * top_k));
+    int64_t copy = 0;
+    for (size_t expert = 0; expert < of_rank.size(); ++expert)
+      for (int64_t i = 0; i < of_rank[expert]; ++i, ++copy)
+        ids[first + size_t(copy % tokens_per_rank * top_k + copy / tokens_per_rank)] = uint16_t(expert);
+    CHECK(copy == tokens_per_rank * top_k);
+  }
+}
+
+StepRouting routing_of(std::span<const Counts> layers, int64_t tokens_per_rank, int32_t top_k, int32_t experts) {
+  StepRouting routing;
+  const int64_t ranks = int64_t(layers[0].size());
+  routing.tokens = tokens_per_rank * ranks;
+  routing.layers = int32_t(layers.size());
+  routing.experts = experts;
+  routing.top_k = top_k;
+  for (int64_t rank = 0; rank <= ranks; ++rank) routing.first_token.push_back(rank * tokens_per_rank);
+  for (const Counts& counts : layers) append_ids(counts, tokens_per_rank, top_k, routing.ids);
+  return routing;
+}
+
+Placement contiguous(int32_t layers, int32_t experts, int32_t ranks) {
+  PlacementInput in;
+  in.layers = layers;
+  in.experts = experts;
+  return place_each(in, [&](int32_t, int32_t expert) { return int64_t{expert} * ranks / experts; });
+}
+
+// One layer's operations after `before`, which is -1 for none. Chunks travel on streams of their own.
+int32_t append_layer(Schedule& schedule, int32_t layer, int32_t chunks, int32_t before) {
+  const auto after = [](int32_t operation) {
+    return operation < 0 ? std::vector<int32_t>{} : std::vector<int32_t>{operation};
+  };
+  const int32_t gate = append(schedule, {Operation::gate, layer, 0, 1, Lane::compute, after(before)});
+  const Lane dispatch_lane = chunks > 1 ? Lane::dispatch : Lane::compute;
+  const Lane combine_lane = chunks > 1 ? Lane::combine : Lane::compute;
+  std::vector<int32_t> dispatched;
+  for (int32_t chunk = 0; chunk < chunks; ++chunk)
+    dispatched.push_back(append(schedule, {Operation::dispatch, layer, chunk, chunks, dispatch_lane, {gate}}));
+  std::vector<int32_t> combined;
+  for (int32_t chunk = 0; chunk < chunks; ++chunk) {
+    const int32_t experts =
+        append(schedule, {Operation::experts, layer, chunk, chunks, Lane::compute, {dispatched[size_t(chunk)]}});
+    combined.push_back(append(schedule, {Operation::combine, layer, chunk, chunks, combine_lane, {experts}}));
+  }
+  return append(schedule, {Operation::unpermute, layer, 0, 1, Lane::compute, combined});
+}
+
+// What build_step() needs beside the schedule.
+struct StepCase {
+  StepModel model;
+  Batch batch;
+  StepRouting routing;
+  Placement placement;
+  CommunicationModel communication;
+};
+
+CommunicationModel communication_of(const PredictionModel& model, const Server& server, int64_t hidden) {
+  CommunicationModel communication;
+  communication.all_to_all = PolicyChoice<AllToAllAlgorithm>("direct");
+  communication.reduction = PolicyChoice<ReductionAlgorithm>("direct");
+  communication.token_copies = TokenCopies::per_expert;
+  communication.sms = 20;
+  communication.stack = model.profile.collectives;
+  communication.dispatch_token = communication.combine_token = bytes_of(hidden, Precision::bf16);
+  communication.endpoints = communication.nic_endpoints = server.endpoints();
+  return communication;
+}
+
+Duration run_schedule(Server& server, const StepCase& step, const Schedule& schedule) {
+  Rng rng(1);
+  const StepGraph graph =
+      build_step({step.model, step.batch, step.routing, step.placement, schedule, step.communication}, rng);
+  return server.run(graph.graph);
+}
+
+StepCase layer_case(const PredictionModel& model, const MoeLayerRecord& layer, Launch launch, const Server& server) {
+  StepCase result;
+  LlmSpec& llm = result.model.llm;
+  llm.layers = 1;
+  llm.hidden = layer.d;
+  llm.experts = layer.experts;
+  llm.top_k = layer.top_k;
+  llm.moe_intermediate = layer.f;
+  result.model.layout = {layer.ranks, layer.ranks, 1, layer.ranks};
+  result.model.gpu = cost_model_of(model);
+  result.model.gpu.kernels.norm.kernels = 0;  // a layer alone has no norm
+  result.model.launch = launch;
+  result.model.host = model.profile.host;
+  result.batch.ranks.assign(size_t(layer.ranks), {{layer.tokens_per_rank, 0}});
+  result.routing = routing_of(std::array{layer.counts}, layer.tokens_per_rank, layer.top_k, layer.experts);
+  result.placement = contiguous(1, layer.experts, layer.ranks);
+  result.communication = communication_of(model, server, layer.d);
+  return result;
+}
+
+// [rank][expert that it hosts]
+Counts rows_of_ranks(const MoeLayerRecord& layer) {
+  Counts rows(size_t(layer.ranks));
+  for (size_t expert = 0; expert < size_t(layer.experts); ++expert) {
+    int64_t tokens = 0;
+    for (const std::vector<int64_t>& source : layer.counts) tokens += source[expert];
+    rows[expert * size_t(layer.ranks) / size_t(layer.experts)].push_back(tokens);
+  }
+  return rows;
+}
+
+// The kernels of a phase on a rank; none for phases that are collectives.
+std::vector<KernelCost> kernels_of(const CostModel& cost, const MoeLayerRecord& layer, std::string_view phase,
+                                   const std::vector<int64_t>& rows) {
+  const int64_t tokens = layer.tokens_per_rank;
+  const int64_t sent = tokens * layer.top_k;
+  const int64_t received = std::accumulate(rows.begin(), rows.end(), int64_t{0});
+  if (phase == "gate") return {kernel_cost(cost, Gate{tokens, layer.d, layer.experts, layer.top_k})};
+  if (phase == "permute") return {kernel_cost(cost, MoveRows{sent, sent, layer.d, RowPass::permute})};
+  if (phase == "regroup") return {kernel_cost(cost, MoveRows{received, received, layer.d, RowPass::regroup})};
+  if (phase == "unregroup") return {kernel_cost(cost, MoveRows{received, received, layer.d, RowPass::unregroup})};
+  if (phase == "unpermute") return {kernel_cost(cost, MoveRows{sent, tokens, layer.d, RowPass::unpermute})};
+  if (phase == "experts")
+    return {kernel_cost(cost, GroupedGemm{rows, 2 * layer.f, layer.d}), kernel_cost(cost, SwiGlu{received, layer.f}),
+            kernel_cost(cost, GroupedGemm{rows, layer.d, layer.f})};
+  return {};
+}
+
+}  // namespace
+
+std::vector<Predicted> predict_layer(const PredictionModel& model, const MoeLayerRecord& layer, Launch launch,
+                                     std::span<const PhaseTime> phases) {
+  Server server(model, layer.ranks);
+  const StepCase step = layer_case(model, layer, launch, server);
+  const Counts rows = rows_of_ranks(layer);
+  std::vector<Predicted> predicted;
+  for (const PhaseTime& time : phases) {
+    Duration longest;
+    Schedule schedule;
+    if (time.phase == "layer") {
+      append_layer(schedule, 0, layer.chunks, -1);
+    } else if (time.phase == "dispatch" || time.phase == "combine") {
+      if (layer.ranks == 1) continue;  // nothing travels, whatever was measured
+      append(schedule, {time.phase == "dispatch" ? Operation::dispatch : Operation::combine, 0, 0, 1, {}, {}});
+    }
+    if (!schedule.empty()) longest = run_schedule(server, step, schedule);
+    for (const std::vector<int64_t>& of_rank : rows)
+      longest = std::max(longest, run_kernels(model, launch, layer.ranks,
+                                              kernels_of(cost_model_of(model), layer, time.phase, of_rank)));
+    predicted.push_back({time.phase, us_of(longest)});
+  }
+  return predicted;
+}
+
+std::vector<Predicted> predict_step(const PredictionModel& model, const ModelStepRecord& record,
+                                    std::span<const PhaseTime> phases) {
+  Server server(model, record.ranks);
+  StepCase step;
+  LlmSpec& llm = step.model.llm;
+  llm.layers = record.layers;
+  llm.hidden = record.d;
+  llm.heads = record.heads;
+  llm.kv_heads = record.kv_heads;
+  llm.head_dim = record.head_dim;
+  llm.experts = record.experts;
+  llm.top_k = record.top_k;
+  llm.moe_intermediate = record.f;
+  step.model.layout = {record.ranks, record.ranks, 1, record.ranks};
+  step.model.gpu = cost_model_of(model);
+  step.model.host = model.profile.host;
+  const std::vector<Request> requests = record.prefill
+                                            ? std::vector<Request>{{record.tokens_per_rank, 0}}
+                                            : std::vector<Request>(size_t(record.tokens_per_rank), {1, record.kv - 1});
+  step.batch.ranks.assign(size_t(record.ranks), requests);
+  step.routing = routing_of(record.counts, record.tokens_per_rank, record.top_k, record.experts);
+  step.placement = contiguous(record.layers, record.experts, record.ranks);
+  step.communication = communication_of(model, server, record.d);
+  Schedule schedule;
+  int32_t last = -1;
+  ScheduleInput in;
+  for (int32_t layer = 0; layer < record.layers; ++layer)
+    last = append_layer(schedule, layer, 1, append_attention(schedule, in, layer, last));
+  std::vector<Predicted> predicted;
+  for (const PhaseTime& time : phases) {
+    step.model.launch = time.phase == "eager" ? Launch::eager : Launch::graph;
+    predicted.push_back({time.phase, us_of(run_schedule(server, step, schedule))});
+  }
+  return predicted;
+}
+
+}  // namespace moesim
