@@ -61,7 +61,7 @@ inline std::vector<float> to_floats(const std::vector<bf16>& values) {
   for (const bf16 value : values) floats.push_back(__bfloat162float(value));
   return floats;
 }
-inline const std::vector<float>& to_floats(const std::vector<float>& values) { return values; }
+inline std::vector<float> to_floats(std::vector<float> values) { return values; }
 
 constexpr double bound_bf16 = 1e-2;
 constexpr double bound_fp32 = 1e-4;
