@@ -25,6 +25,8 @@ links() {
 library() { pkg-config --exists "$1" || links "$2" "${3:-}"; }
 hdf5() { library hdf5 hdf5.h hdf5 || has h5cc; }  # some distributions give HDF5 no pkg-config file
 
+eigen() { pkg-config --exists eigen3 || [[ -e /usr/include/eigen3/Eigen/Core ]]; }
+
 # The Python that the system's packages are for, which may not be the first in PATH.
 system_python() { if [[ -x /usr/bin/python3 ]]; then /usr/bin/python3 "$@"; else python3 "$@"; fi; }
 
@@ -39,6 +41,7 @@ need pkg-config has pkg-config
 want ccache has ccache
 need libboost-graph-dev links boost/graph/adjacency_list.hpp
 need libboost-program-options-dev links boost/program_options.hpp boost_program_options
+need libeigen3-dev eigen
 need libfmt-dev library fmt fmt/format.h fmt
 need nlohmann-json3-dev library nlohmann_json nlohmann/json.hpp
 need libhdf5-dev hdf5

@@ -57,7 +57,7 @@ struct Memory {
 
 // Two fp8 numbers in the place of each bf16 number.
 DeviceArray<bf16> normal_fp8_array(int64_t bytes, float scale, uint64_t seed, cudaStream_t stream) {
-  DeviceArray<bf16> array(size_t(bytes) / 2);
+  DeviceArray<bf16> array(size_t(bytes + 1) / 2);
   fill_normal_fp8(reinterpret_cast<uint8_t*>(array.data()), bytes, scale, seed, stream);
   return array;
 }
@@ -75,7 +75,7 @@ Memory memory_for(const std::vector<Case>& cases, Precision precision, const Gpu
   }
   w = std::max<int64_t>(2 * w, int64_t{1} << 29);
   if (precision == Precision::float8)
-    return {RotatingWeights(normal_fp8_array(w, 1, 1, gpu.stream)), normal_fp8_array(a + 1, 1, 2, gpu.stream),
+    return {RotatingWeights(normal_fp8_array(w, 1, 1, gpu.stream)), normal_fp8_array(a, 1, 2, gpu.stream),
             DeviceArray<bf16>(size_t(c))};
   return {RotatingWeights(normal_array(w, 0.02F, 1, gpu.stream)), normal_array(a, 1, 2, gpu.stream),
           DeviceArray<bf16>(size_t(c))};
