@@ -26,6 +26,17 @@ std::filesystem::path path_of(const std::string& name_or_path) {
                         "; `moesim list profiles` lists those that there are, and a file's name ends in .json");
 }
 
+// A pass that reaches less than this of the bandwidth is bound by its SMs: by atomics, or by instructions a byte.
+constexpr double kBoundByMemory = 0.5;
+
+// On a GPU of other bandwidth it reaches another fraction of it, for the SMs give the same bytes a second.
+void keep_rate_of_sms(PassParameters& pass, const GpuSpec& measured, const GpuSpec& other) {
+  if (pass.memory >= kBoundByMemory) return;
+  const double sms = other.bf16.flop_per_s / measured.bf16.flop_per_s;
+  pass.memory = std::min(1.0, pass.memory * sms * measured.memory_bandwidth.bytes_per_s /
+                                  other.memory_bandwidth.bytes_per_s);
+}
+
 }  // namespace
 
 std::vector<std::string> profile_names() {
@@ -56,6 +67,10 @@ DeviceProfile scaled_profile(const DeviceProfile& profile, const std::string& gp
   if (profile.scale_up && measured.scale_up && other.scale_up)
     scaled.scale_up =
         Rate{profile.scale_up->bytes_per_s * other.scale_up->bytes_per_s / measured.scale_up->bytes_per_s};
+  KernelParameters& k = scaled.kernels;
+  for (PassParameters* pass : {&k.gate, &k.norm, &k.permute, &k.regroup, &k.unregroup, &k.unpermute, &k.scatter,
+                               &k.scatter_add, &k.swiglu, &k.elementwise})
+    keep_rate_of_sms(*pass, measured, other);
   for (ProfilePart& part : scaled.parts) {
     part.held_out.reset();
     part.note = "scaled by data sheets from " + measured.name;

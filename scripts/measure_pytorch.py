@@ -597,7 +597,7 @@ def step_record(bench, model, blocks, phase, tokens, kv, skew):
             "kv_heads": kv_heads, "head_dim": size, "E": experts, "k": top_k, "f": f, "tokens_per_rank": tokens,
             "kv": kv, "skew": skew, "eager_us": statistics.median(eager), "eager_min_us": min(eager),
             "graph_us": statistics.median(graph), "graph_min_us": min(graph), "eager_spread": spread(eager),
-            "graph_spread": spread(graph), "seed": bench.options.seed,
+            "graph_spread": spread(graph), "seed": bench.options.seed, "way_back": "gather",
             "counts_layer_src_expert": [routing.counts for routing in routings]}
 
 

@@ -187,7 +187,7 @@ void read_step(Reading& r) {
   step.ranks = r.world;
   // Steps of scripts/measure_pytorch.py, which names their seed, put back and sum as layers do. Those of older files
   // are shorter by what index_add costs.
-  step.scatters = r.record.has("seed");
+  step.scatters = r.record.has("seed") && !r.record.has("way_back");
   if (step.heads % step.kv_heads != 0) r.record.fault("kv_heads", "does not divide `heads`");
   if (step.prefill && step.kv != step.tokens_per_rank) r.record.fault("kv", "a prefill's keys are its tokens");
   step.counts = r.record.integer_tables("counts_layer_src_expert");

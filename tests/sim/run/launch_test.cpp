@@ -1,5 +1,6 @@
 // Eager launches, and scenarios that take their times from a profile.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <filesystem>
@@ -14,7 +15,7 @@ namespace {
 
 class ProfileFolder {
  public:
-  ProfileFolder() : folder_(std::filesystem::temp_directory_path() / "moesim_launch_test") {
+  ProfileFolder() : folder_(std::filesystem::temp_directory_path() / ("moesim_launch_" + std::to_string(::getpid()))) {
     std::filesystem::create_directories(folder_);
   }
   ~ProfileFolder() {
