@@ -33,8 +33,8 @@ constexpr double kBoundByMemory = 0.5;
 void keep_rate_of_sms(PassParameters& pass, const GpuSpec& measured, const GpuSpec& other) {
   if (pass.memory >= kBoundByMemory) return;
   const double sms = other.bf16.flop_per_s / measured.bf16.flop_per_s;
-  pass.memory = std::min(1.0, pass.memory * sms * measured.memory_bandwidth.bytes_per_s /
-                                  other.memory_bandwidth.bytes_per_s);
+  pass.memory =
+      std::min(1.0, pass.memory * sms * measured.memory_bandwidth.bytes_per_s / other.memory_bandwidth.bytes_per_s);
 }
 
 }  // namespace

@@ -201,8 +201,8 @@ DeviceProfile load_profile(const std::string& name_or_path);
 // Names of all profiles that moesim brings, sorted.
 std::vector<std::string> profile_names();
 
-// The same stack on another GPU: the same fractions of its data sheet, but the same times of passes that their SMs bound
-// and not the memory. Errors measured are dropped.
+// The same stack on another GPU: the same fractions of its data sheet, but the same times of passes that their SMs
+// bound and not the memory. Errors measured are dropped.
 DeviceProfile scaled_profile(const DeviceProfile& profile, const std::string& gpu);
 
 }  // namespace moesim
