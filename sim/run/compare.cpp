@@ -1,10 +1,9 @@
 #include "sim/run/compare.h"
 
-#include <exception>
-#include <thread>
+#include <algorithm>
 
 #include "sim/config/error.h"
-#include "sim/core/check.h"
+#include "sim/core/parallel.h"
 
 namespace moesim {
 namespace {
@@ -59,25 +58,11 @@ std::vector<Variant> variants_of(const std::vector<std::string>& vary) {
 
 std::vector<Results> run_variants(const std::vector<LoadedScenario>& scenarios, const CompareControl& control) {
   std::vector<Results> results(scenarios.size());
-  std::vector<std::exception_ptr> errors(scenarios.size());
-  std::atomic<size_t> next{0};
-  const auto work = [&] {
-    for (size_t v = next++; v < scenarios.size(); v = next++) {
-      RunControl run{control.stop, control.progress == nullptr ? nullptr : &(*control.progress)[v],
-                     control.records == nullptr ? nullptr : &(*control.records)[v]};
-      try {
-        results[v] = run_scenario(scenarios[v], run);
-      } catch (...) {  // handed to the thread that asked, below
-        errors[v] = std::current_exception();
-      }
-    }
-  };
-  std::vector<std::jthread> threads;
-  for (int32_t thread = 1; thread < control.threads; ++thread) threads.emplace_back(work);
-  work();
-  threads.clear();  // joins
-  for (const std::exception_ptr& error : errors)
-    if (error) std::rethrow_exception(error);
+  for_all(scenarios.size(), size_t(std::max(control.threads, 1)), [&](size_t v) {
+    const RunControl run{control.stop, control.progress == nullptr ? nullptr : &(*control.progress)[v],
+                         control.records == nullptr ? nullptr : &(*control.records)[v]};
+    results[v] = run_scenario(scenarios[v], run);
+  });
   return results;
 }
 

@@ -1,37 +1,17 @@
 #include "validation/fit/observations.h"
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
 #include <map>
 #include <thread>
 
 #include "sim/core/check.h"
+#include "sim/core/parallel.h"
 #include "validation/error_table.h"
 
 namespace moesim {
 namespace {
 
-// Runs body(0) ... body(count - 1) on all processors. The exception of the lowest index is rethrown.
-void for_all(size_t count, const std::function<void(size_t)>& body) {
-  std::vector<std::exception_ptr> failures(count);
-  std::atomic<size_t> next = 0;
-  const auto work = [&] {
-    for (size_t i = next++; i < count; i = next++) try {
-        body(i);
-      } catch (...) {
-        failures[i] = std::current_exception();
-      }
-  };
-  {
-    std::vector<std::jthread> threads;
-    const size_t others = std::min<size_t>(std::max(1u, std::thread::hardware_concurrency()), count);
-    for (size_t i = 1; i < others; ++i) threads.emplace_back(work);
-    work();
-  }
-  for (const std::exception_ptr& failure : failures)
-    if (failure) std::rethrow_exception(failure);
-}
+size_t processors() { return std::max(1u, std::thread::hardware_concurrency()); }
 
 // The answer for a phase; 0 where there is none.
 double us_of(const std::vector<Predicted>& predicted, const std::string& phase) {
@@ -85,7 +65,7 @@ Observations observe(const std::vector<MeasurementFile>& files, const std::vecto
   for (const MeasurementFile& file : files)
     for (const Measurement& measurement : file.records) records.push_back({&file, &measurement});
   std::vector<std::vector<Predicted>> predicted(records.size());
-  for_all(records.size(),
+  for_all(records.size(), processors(),
           [&](size_t r) { predicted[r] = predictor({profile, gpu, records[r].file->world}, *records[r].measurement); });
   Observations out;
   for (size_t r = 0; r < records.size(); ++r) observe_record(records[r], parts, predicted[r], out);
@@ -117,7 +97,7 @@ std::vector<std::vector<double>> predicted_us(const Observations& observations, 
   for (size_t t = 0; t < observations.times.size(); ++t) times_of[observations.times[t].record].push_back(t);
   std::vector<std::vector<double>> us(profiles.size(), std::vector<double>(observations.times.size()));
   const auto is_unchanged = [&](size_t p, size_t r) { return p > 0 && unchanged && unchanged(p, r); };
-  for_all(profiles.size() * records, [&](size_t job) {
+  for_all(profiles.size() * records, processors(), [&](size_t job) {
     const size_t p = job / records;
     const size_t r = job % records;
     if (is_unchanged(p, r)) return;
