@@ -40,6 +40,11 @@ struct KernelCost {
   int32_t launches = 0;  // kernels that the host issues for it where there is no CUDA graph
 };
 
+// What one of `launches` kernels takes of their time, spread evenly; the parts add up to it to the picosecond.
+constexpr Duration time_of_launch(Duration time, int64_t launches, int64_t launch) {
+  return Duration{time.ps * (launch + 1) / launches - time.ps * launch / launches};
+}
+
 // [m, k] x [k, n] with weights [k, n] in `weights`. Where the GPU computes in that precision the activations come in it
 // too; where it does not, weights are expanded to bf16 on the way. int4 is always so. Results are bf16.
 struct DenseGemm {

@@ -1,8 +1,8 @@
 #include "models/cpu_cost.h"
 
 #include <algorithm>
-#include <cmath>
 
+#include "models/roofline.h"
 #include "sim/core/check.h"
 
 namespace moesim {
@@ -15,13 +15,6 @@ CpuThreadsParameters between_both(const CpuThreadsParameters& fewer, const CpuTh
   return {threads, Rate{at(fewer.memory.bytes_per_s, more.memory.bytes_per_s)},
           Rate{at(fewer.cache.bytes_per_s, more.cache.bytes_per_s)},
           FlopRate{at(fewer.compute.flop_per_s, more.compute.flop_per_s)}};
-}
-
-// (a^4 + b^4)^(1/4), as of GPU kernels: near the larger of both, and a fifth above it where they are alike.
-double fourth_norm(double a, double b) {
-  const double a2 = a * a;
-  const double b2 = b * b;
-  return std::max({a, b, std::sqrt(std::sqrt(a2 * a2 + b2 * b2))});
 }
 
 }  // namespace

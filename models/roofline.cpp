@@ -9,13 +9,6 @@
 namespace moesim {
 namespace {
 
-// (a^4 + b^4)^(1/4), without a power function: products, sums and square roots are exactly rounded, hence monotone.
-double fourth_norm(double a, double b) {
-  const double a2 = a * a;
-  const double b2 = b * b;
-  return std::max({a, b, std::sqrt(std::sqrt(a2 * a2 + b2 * b2))});
-}
-
 KernelCost pass(const CostModel& model, int64_t values, const PassParameters& parameters) {
   if (parameters.kernels == 0) return {};
   KernelWork work;
@@ -43,6 +36,12 @@ const PassParameters& parameters_of(const KernelParameters& kernels, RowPass pas
 }
 
 }  // namespace
+
+double fourth_norm(double a, double b) {
+  const double a2 = a * a;
+  const double b2 = b * b;
+  return std::max({a, b, std::sqrt(std::sqrt(a2 * a2 + b2 * b2))});
+}
 
 int64_t ceil_div(int64_t dividend, int64_t divisor) {
   CHECK(divisor > 0);

@@ -18,6 +18,9 @@ struct KernelWork {
 
 KernelCost roofline(const GpuSpec& gpu, const KernelWork& work);
 
+// (a^4 + b^4)^(1/4), without a power function: products, sums and square roots are exactly rounded, hence monotone.
+double fourth_norm(double a, double b);
+
 // The rate at which a GEMM with such weights multiplies, and the precision of the activations it reads.
 struct MatrixRate {
   FlopRate rate;

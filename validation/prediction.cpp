@@ -160,9 +160,8 @@ Duration run_kernels(const PredictionModel& model, Launch launch, int32_t ranks,
   Duration end;
   for (const KernelCost& kernel : kernels)
     for (int32_t each = 0; each < kernel.launches; ++each) {
-      const auto until = [&](int64_t launches) { return kernel.time.ps * launches / kernel.launches; };
       issued += issue;
-      end = std::max(issued, end) + Duration{until(each + 1) - until(each)};
+      end = std::max(issued, end) + time_of_launch(kernel.time, kernel.launches, each);
     }
   return end;
 }

@@ -58,7 +58,7 @@ class OffloadBuilder {
     for (const KernelCost& kernel : kernels_)
       for (int32_t launch = 0; launch < kernel.launches; ++launch) {
         const TaskId issued = issue();
-        const Duration time{kernel.time.ps / kernel.launches};
+        const Duration time = time_of_launch(kernel.time, kernel.launches, launch);
         const TaskId task = add_task(graph_, {stream_of(GpuId{0}, Lane::compute), kNoPool, 0, time, 0});
         add_dependency(graph_, issued, task);
         if (copy != nullptr) add_dependency(graph_, *copy, task);

@@ -53,27 +53,37 @@ Placement contiguous(int32_t layers, int32_t experts, int32_t ranks) {
   PlacementInput in;
   in.layers = layers;
   in.experts = experts;
-  return place_each(in, [&](int32_t, int32_t expert) { return int64_t{expert} * ranks / experts; });
+  in.gpus = ranks;
+  Rng rng(1);
+  return PolicyChoice<PlacementPolicy>("contiguous").decide(in, rng);
 }
 
-// One layer's operations after `before`, which is -1 for none. Chunks travel on streams of their own.
-int32_t append_layer(Schedule& schedule, int32_t layer, int32_t chunks, int32_t before) {
-  const auto after = [](int32_t operation) {
-    return operation < 0 ? std::vector<int32_t>{} : std::vector<int32_t>{operation};
-  };
-  const int32_t gate = append(schedule, {Operation::gate, layer, 0, 1, Lane::compute, after(before)});
+// A layer alone, which no schedule of a model has. Chunks travel on streams of their own.
+Schedule layer_alone(int32_t chunks) {
+  Schedule schedule;
+  const int32_t gate = append(schedule, {Operation::gate, 0, 0, 1, Lane::compute, {}});
   const Lane dispatch_lane = chunks > 1 ? Lane::dispatch : Lane::compute;
   const Lane combine_lane = chunks > 1 ? Lane::combine : Lane::compute;
   std::vector<int32_t> dispatched;
   for (int32_t chunk = 0; chunk < chunks; ++chunk)
-    dispatched.push_back(append(schedule, {Operation::dispatch, layer, chunk, chunks, dispatch_lane, {gate}}));
+    dispatched.push_back(append(schedule, {Operation::dispatch, 0, chunk, chunks, dispatch_lane, {gate}}));
   std::vector<int32_t> combined;
   for (int32_t chunk = 0; chunk < chunks; ++chunk) {
     const int32_t experts =
-        append(schedule, {Operation::experts, layer, chunk, chunks, Lane::compute, {dispatched[size_t(chunk)]}});
-    combined.push_back(append(schedule, {Operation::combine, layer, chunk, chunks, combine_lane, {experts}}));
+        append(schedule, {Operation::experts, 0, chunk, chunks, Lane::compute, {dispatched[size_t(chunk)]}});
+    combined.push_back(append(schedule, {Operation::combine, 0, chunk, chunks, combine_lane, {experts}}));
   }
-  return append(schedule, {Operation::unpermute, layer, 0, 1, Lane::compute, combined});
+  append(schedule, {Operation::unpermute, 0, 0, 1, Lane::compute, combined});
+  return schedule;
+}
+
+// Blocks one after another, without the head.
+Schedule blocks_in_sequence(int32_t layers) {
+  ScheduleInput in;
+  in.layer_is_moe.assign(size_t(layers), true);
+  in.has_lm_head = false;
+  Rng rng(1);
+  return PolicyChoice<SchedulePolicy>("sequential").decide(in, rng);
 }
 
 // What build_step() needs beside the schedule.
@@ -165,7 +175,7 @@ std::vector<Predicted> predict_layer(const PredictionModel& model, const MoeLaye
     Duration longest;
     Schedule schedule;
     if (time.phase == "layer") {
-      append_layer(schedule, 0, layer.chunks, -1);
+      schedule = layer_alone(layer.chunks);
     } else if (time.phase == "dispatch" || time.phase == "combine") {
       if (layer.ranks == 1) continue;  // nothing travels, whatever was measured
       append(schedule, {time.phase == "dispatch" ? Operation::dispatch : Operation::combine, 0, 0, 1, {}, {}});
@@ -202,11 +212,7 @@ std::vector<Predicted> predict_step(const PredictionModel& model, const ModelSte
   step.routing = routing_of(record.counts, record.tokens_per_rank, record.top_k, record.experts);
   step.placement = contiguous(record.layers, record.experts, record.ranks);
   step.communication = communication_of(model, server, record.d);
-  Schedule schedule;
-  int32_t last = -1;
-  ScheduleInput in;
-  for (int32_t layer = 0; layer < record.layers; ++layer)
-    last = append_layer(schedule, layer, 1, append_attention(schedule, in, layer, last));
+  const Schedule schedule = blocks_in_sequence(record.layers);
   std::vector<Predicted> predicted;
   for (const PhaseTime& time : phases) {
     step.model.launch = time.phase == "eager" ? Launch::eager : Launch::graph;

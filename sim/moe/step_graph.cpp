@@ -113,9 +113,8 @@ class StepBuilder {
   TaskId add_launched(const ScheduledOperation& step, GpuId gpu, const OperationCost& cost) {
     TaskId last{};
     for (int32_t launch = 0; launch < cost.launches; ++launch) {
-      const auto until = [&](int64_t launches) { return cost.time.ps * launches / cost.launches; };
       const TaskId issued = add_issue(step, gpu, issue_time());
-      last = add_kernels(step, gpu, cost, Duration{until(launch + 1) - until(launch)});
+      last = add_kernels(step, gpu, cost, time_of_launch(cost.time, cost.launches, launch));
       add_dependency(result_.graph, issued, last);
     }
     return last;

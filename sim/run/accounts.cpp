@@ -25,9 +25,8 @@ constexpr double kResourceShare = 0.8;
 std::string time_source(const LoadedScenario& loaded) {
   if (!loaded.profile)
     return fmt::format(
-        "roofline: data sheet of {}, achieved fractions as measured on one H100 SXM; not calibrated on this GPU, so "
-        "its "
-        "error is not known",
+        "roofline: data sheet of {}, achieved fractions as measured on one H100 SXM; not calibrated on this "
+        "GPU, so its error is not known",
         loaded.gpu.name);
   const DeviceProfile& profile = *loaded.profile;
   if (!profile.scaled_from.empty())

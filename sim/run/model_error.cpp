@@ -35,11 +35,10 @@ std::vector<std::string_view> parts_of(Operation operation) {
 }
 
 Operation operation_of(const std::string& text) {
-  for (const auto& [operation, name] : enum_names(Operation{}))
-    if (text == name) return operation;
-  const bool breakdown_names_an_operation = false;
-  CHECK(breakdown_names_an_operation);
-  return {};
+  constexpr auto names = enum_names(Operation{});
+  const auto found = std::find_if(names.begin(), names.end(), [&](const auto& each) { return text == each.second; });
+  CHECK(found != names.end());
+  return found->first;
 }
 
 std::optional<double> part_error(const DeviceProfile& profile, std::string_view name) {
