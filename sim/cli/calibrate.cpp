@@ -81,6 +81,7 @@ std::string command_text(const po::variables_map& given, const std::vector<Measu
     const std::string shown = is_path ? std::filesystem::path(value).filename().string() : value;
     text += " --" + std::string(option) + " " + (shown.find(' ') == std::string::npos ? shown : "\"" + shown + "\"");
   }
+  if (given["hold-out"].as<std::string>().empty()) text += fmt::format(" --folds {}", given["folds"].as<int>());
   return text;
 }
 

@@ -129,7 +129,8 @@ void add_part(const FitPart& part, size_t index, const Summary& summary, Calibra
   row.fit = error_summary(summary.fit[index]);
   if (!summary.held_out[index].empty()) row.held_out = error_summary(summary.held_out[index]);
   int64_t parameters = 0;
-  for (const FitParameter& parameter : part.parameters) parameters += summary.undetermined.count(parameter.path) == 0;
+  for (const FitParameter& parameter : part.parameters)  // those of a copy that nobody measured do not exist
+    parameters += profile_value(out.profile, parameter.path) && summary.undetermined.count(parameter.path) == 0;
   auto warnings = warnings_of(part, summary.seen, index, row.held_out.value_or(row.fit), summary.undetermined);
   if (part.name == "kernels/gemm" && !out.profile.kernels.gemm.corrections.empty())
     warnings.push_back(
