@@ -9,6 +9,16 @@
 
 namespace moesim {
 
+// What routed tokens cost, for placements that are judged by time. Tokens come from all GPUs of the group evenly.
+struct PlacementCosts {
+  std::vector<double> token_s;                // [gpu] seconds of an expert's products on one routed token
+  double dispatch_bytes = 0;                  // of one routed token on its way there
+  double combine_bytes = 0;                   // and back
+  std::vector<double> link_s;                 // [link] seconds a byte
+  std::vector<std::vector<int32_t>> path;     // [from * gpus + to] links crossed; empty from a GPU to itself
+  std::vector<std::vector<double>> distance;  // [from][to] 0 the same GPU, 1 the same server, 2 another
+};
+
 // What a placement may know: the past, over all layers. GPUs are numbered within the expert-parallel group.
 struct PlacementInput {
   int32_t layers = 0;
@@ -16,12 +26,24 @@ struct PlacementInput {
   int32_t gpus = 0;
   int32_t gpus_per_node = 0;
   int32_t slots_per_gpu = 0;                    // experts of one layer that a GPU can host
+  std::vector<int32_t> slots;                   // [gpu] where GPUs differ; empty: slots_per_gpu each
+  int32_t groups = 1;                           // of experts, in order, of which a token uses few (group-limited gates)
   std::vector<std::vector<int64_t>> past_load;  // [layer][expert], routed tokens
+  // [layer][expert * experts + expert of the next layer]: tokens that chose both; one entry less than there are
+  // layers. Empty where the past is known as counts alone.
+  std::vector<std::vector<int64_t>> transitions;
+  // [layer][expert * experts + other]: tokens that chose both in this layer, symmetric, 0 on the diagonal. Empty where
+  // the past is known as counts alone.
+  std::vector<std::vector<int64_t>> together;
+  PlacementCosts costs;  // empty where nobody gave them
 };
 
-// hosts[layer][expert] lists the GPUs that have the expert's weights, at least one.
+// hosts[layer][expert] lists the GPUs that have the expert's weights, at least one; a GPU with two copies is there
+// twice. Where a policy also fixes the slots, physical_to_logical[layer][slot] says which expert each holds, GPU after
+// GPU; else it is empty, and slots are in order of expert.
 struct Placement {
   std::vector<std::vector<std::vector<GpuId>>> hosts;
+  std::vector<std::vector<int32_t>> physical_to_logical;
 };
 
 struct PlacementPolicy {
