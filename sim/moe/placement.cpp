@@ -1,25 +1,110 @@
 #include "sim/moe/placement.h"
 
-#include <set>
+#include <algorithm>
 
 #include "sim/core/check.h"
 
 namespace moesim {
+namespace {
 
-void check_placement(const Placement& placement, const PlacementInput& input) {
-  CHECK(placement.hosts.size() == size_t(input.layers));
-  for (const auto& layer : placement.hosts) {
-    CHECK(layer.size() == size_t(input.experts));
-    std::vector<int32_t> used(size_t(input.gpus), 0);
-    for (const std::vector<GpuId>& hosts : layer) {
-      CHECK(!hosts.empty());
-      CHECK(std::set<GpuId>(hosts.begin(), hosts.end()).size() == hosts.size());
-      for (const GpuId gpu : hosts) {
-        CHECK(index(gpu) < size_t(input.gpus));
-        CHECK(++used[index(gpu)] <= input.slots_per_gpu);
-      }
+using Hosts = std::vector<std::vector<GpuId>>;  // of one layer: [expert]
+
+void check_hosts(const Hosts& layer, const PlacementInput& input) {
+  CHECK(layer.size() == size_t(input.experts));
+  std::vector<int32_t> used(size_t(input.gpus), 0);
+  for (const std::vector<GpuId>& hosts : layer) {
+    CHECK(!hosts.empty());
+    for (const GpuId gpu : hosts) {
+      CHECK(index(gpu) < size_t(input.gpus));
+      CHECK(++used[index(gpu)] <= slots_of(input, index(gpu)));
     }
   }
+}
+
+// The hosts that the slots give an expert, sorted, are those that it has.
+void check_slots(const std::vector<int32_t>& slots, const Hosts& layer, const std::vector<GpuId>& gpu_of_slot) {
+  CHECK(slots.size() == gpu_of_slot.size());
+  Hosts found(layer.size());
+  for (size_t slot = 0; slot < slots.size(); ++slot) {
+    if (slots[slot] == kEmptySlot) continue;
+    CHECK(size_t(slots[slot]) < layer.size());
+    found[size_t(slots[slot])].push_back(gpu_of_slot[slot]);
+  }
+  for (size_t expert = 0; expert < layer.size(); ++expert) {
+    std::vector<GpuId> hosts = layer[expert];
+    std::sort(hosts.begin(), hosts.end());
+    CHECK(hosts == found[expert]);
+  }
+}
+
+}  // namespace
+
+int32_t slots_of(const PlacementInput& in, size_t gpu) { return in.slots.empty() ? in.slots_per_gpu : in.slots[gpu]; }
+
+int64_t slots_total(const PlacementInput& in) {
+  int64_t total = 0;
+  for (size_t gpu = 0; gpu < size_t(in.gpus); ++gpu) total += slots_of(in, gpu);
+  return total;
+}
+
+std::vector<GpuId> gpu_of_slots(const PlacementInput& in) {
+  std::vector<GpuId> gpus;
+  for (size_t gpu = 0; gpu < size_t(in.gpus); ++gpu) gpus.insert(gpus.end(), size_t(slots_of(in, gpu)), GpuId(gpu));
+  return gpus;
+}
+
+void check_placement(const Placement& placement, const PlacementInput& input) {
+  CHECK(input.slots.empty() || input.slots.size() == size_t(input.gpus));
+  CHECK(placement.hosts.size() == size_t(input.layers));
+  for (const Hosts& layer : placement.hosts) check_hosts(layer, input);
+  if (placement.physical_to_logical.empty()) return;
+  CHECK(placement.physical_to_logical.size() == size_t(input.layers));
+  const std::vector<GpuId> gpu_of_slot = gpu_of_slots(input);
+  for (size_t layer = 0; layer < placement.hosts.size(); ++layer)
+    check_slots(placement.physical_to_logical[layer], placement.hosts[layer], gpu_of_slot);
+}
+
+std::vector<std::vector<int32_t>> physical_to_logical_of(const Placement& placement, const PlacementInput& input) {
+  if (!placement.physical_to_logical.empty()) return placement.physical_to_logical;
+  std::vector<std::vector<int32_t>> layers;
+  for (const Hosts& hosts : placement.hosts) {
+    std::vector<std::vector<int32_t>> held(size_t(input.gpus));
+    for (size_t expert = 0; expert < hosts.size(); ++expert)
+      for (const GpuId gpu : hosts[expert]) held[index(gpu)].push_back(int32_t(expert));
+    std::vector<int32_t>& slots = layers.emplace_back();
+    for (size_t gpu = 0; gpu < held.size(); ++gpu) {
+      held[gpu].resize(size_t(slots_of(input, gpu)), kEmptySlot);
+      slots.insert(slots.end(), held[gpu].begin(), held[gpu].end());
+    }
+  }
+  return layers;
+}
+
+std::vector<GpuId> contiguous_gpus(const PlacementInput& in) {
+  const std::vector<GpuId> gpu_of_slot = gpu_of_slots(in);
+  const int64_t slots = int64_t(gpu_of_slot.size());
+  CHECK(in.experts <= slots);
+  std::vector<GpuId> gpus;
+  for (int64_t expert = 0; expert < in.experts; ++expert)
+    gpus.push_back(gpu_of_slot[size_t(expert * slots / in.experts)]);
+  return gpus;
+}
+
+Placement contiguous_placement(const PlacementInput& in) {
+  const std::vector<GpuId> gpus = contiguous_gpus(in);
+  return place_each(in, [&](int32_t, int32_t expert) { return gpus[size_t(expert)]; });
+}
+
+Placement placement_of_slots(const PlacementInput& in, std::vector<std::vector<int32_t>> physical_to_logical) {
+  const std::vector<GpuId> gpu_of_slot = gpu_of_slots(in);
+  Placement placement;
+  for (const std::vector<int32_t>& slots : physical_to_logical) {
+    Hosts& hosts = placement.hosts.emplace_back(size_t(in.experts));
+    for (size_t slot = 0; slot < slots.size(); ++slot)
+      if (slots[slot] != kEmptySlot) hosts[size_t(slots[slot])].push_back(gpu_of_slot[slot]);
+  }
+  placement.physical_to_logical = std::move(physical_to_logical);
+  return placement;
 }
 
 }  // namespace moesim

@@ -52,8 +52,30 @@ struct PlacementPolicy {
   static constexpr const char* kind = "placement";
 };
 
-// CHECKs that every expert has distinct hosts in range and that no GPU hosts more than its slots in any layer.
+// In physical_to_logical: a slot that holds no expert.
+constexpr int32_t kEmptySlot = -1;
+
+// Experts of one layer that a GPU can host, and all GPUs together.
+int32_t slots_of(const PlacementInput& in, size_t gpu);
+int64_t slots_total(const PlacementInput& in);
+
+// [slot] the GPU that has it, GPU after GPU.
+std::vector<GpuId> gpu_of_slots(const PlacementInput& in);
+
+// CHECKs that every expert has a host, that hosts are in range, that no GPU hosts more than its slots in any layer, a
+// second copy counted as another slot, and that the slots, where the placement fixes them, hold just that.
 void check_placement(const Placement& placement, const PlacementInput& input);
+
+// What each slot holds: as the placement says, else a GPU's experts in order, and its empty slots after them.
+std::vector<std::vector<int32_t>> physical_to_logical_of(const Placement& placement, const PlacementInput& input);
+
+// The placement that has these experts in its slots.
+Placement placement_of_slots(const PlacementInput& in, std::vector<std::vector<int32_t>> physical_to_logical);
+
+// [expert] its GPU if experts lie in order over GPUs, each with a share of them in proportion to its slots: equal blocks
+// where GPUs are alike. And the placement that does this in every layer, from which searches start.
+std::vector<GpuId> contiguous_gpus(const PlacementInput& in);
+Placement contiguous_placement(const PlacementInput& in);
 
 // A placement of one copy an expert, by a function of (layer, expert).
 template <class GpuOf>
