@@ -12,6 +12,7 @@
 #include "sim/config/suggest.h"
 #include "sim/config/units_text.h"
 #include "sim/moe/placement.h"
+#include "sim/moe/replica_choice.h"
 #include "sim/moe/schedule.h"
 #include "sim/net/packet/transport.h"
 #include "sim/net/path_policy.h"
@@ -80,6 +81,7 @@ constexpr Kind kKinds[] = {
     {"profiles", profiles},
     {"topologies", policies<TopologyBuilder>},
     {"placements", policies<PlacementPolicy>},
+    {"replica-choices", policies<ReplicaPolicy>},
     {"schedules", policies<SchedulePolicy>},
     {"transports", policies<TransportPolicy>},
     {"all-to-alls", policies<AllToAllAlgorithm>},

@@ -53,6 +53,13 @@ std::vector<GpuId> gpu_of_slots(const PlacementInput& in) {
   return gpus;
 }
 
+bool has_copies(const Placement& placement) {
+  for (const Hosts& layer : placement.hosts)
+    for (const std::vector<GpuId>& hosts : layer)
+      if (hosts.size() > 1) return true;
+  return false;
+}
+
 void check_placement(const Placement& placement, const PlacementInput& input) {
   CHECK(input.slots.empty() || input.slots.size() == size_t(input.gpus));
   CHECK(placement.hosts.size() == size_t(input.layers));

@@ -62,6 +62,9 @@ int64_t slots_total(const PlacementInput& in);
 // [slot] the GPU that has it, GPU after GPU.
 std::vector<GpuId> gpu_of_slots(const PlacementInput& in);
 
+// Whether some expert has more than one host.
+bool has_copies(const Placement& placement);
+
 // CHECKs that every expert has a host, that hosts are in range, that no GPU hosts more than its slots in any layer, a
 // second copy counted as another slot, and that the slots, where the placement fixes them, hold just that.
 void check_placement(const Placement& placement, const PlacementInput& input);

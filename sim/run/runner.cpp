@@ -74,6 +74,8 @@ CommunicationModel communication_of(const LoadedScenario& loaded, const Topology
   return {.all_to_all = config.all_to_all,
           .reduction = config.reduction,
           .token_copies = config.token_copies,
+          .replica_choice = loaded.scenario.replica_choice,
+          .past_load = {},
           .sms = config.sms,
           .stack = config.stack,
           .dispatch_token = token_bytes(loaded.model.hidden, loaded.scenario.precision.dispatch),
@@ -182,7 +184,8 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
 
   Routes routes(cluster.topology, scenario.seed);
   RoutedPaths paths(cluster.topology, routes);
-  const CommunicationModel communication = communication_of(loaded, cluster.topology);
+  CommunicationModel communication = communication_of(loaded, cluster.topology);
+  if (has_copies(placement)) communication.past_load = past_load(routing_source);
   const StepModel model = step_model(loaded, layout);
   const size_t streams = size_t(layout.gpus) * kLanes;
   const std::vector<int32_t> pools(size_t(layout.gpus), loaded.gpu.sms);

@@ -21,6 +21,7 @@
 #include "sim/config/json.h"
 #include "sim/config/registry.h"
 #include "sim/moe/placement.h"
+#include "sim/moe/replica_choice.h"
 #include "sim/moe/schedule.h"
 #include "sim/moe/traffic.h"
 #include "sim/net/message_network.h"
@@ -202,6 +203,7 @@ struct Scenario {
   std::vector<RequestConfig> batch;
   RoutingConfig routing;
   PolicyChoice<PlacementPolicy> placement{"contiguous"};
+  PolicyChoice<ReplicaPolicy> replica_choice{"even"};
   PolicyChoice<SchedulePolicy> schedule{"sequential"};
   CommunicationConfig communication;
   std::string profile;
@@ -231,6 +233,8 @@ void fields(Visitor& v, Scenario& s) {
              "requests of each attention rank in a step; entries of one token are decode, others prefill");
   v.optional("routing", s.routing, "which experts tokens choose");
   v.optional("placement", s.placement, "which GPUs host which experts");
+  v.optional("replica_choice", s.replica_choice,
+             "how the tokens of an expert are split over its copies, where several GPUs host it");
   v.optional("schedule", s.schedule, "in which order a step does its operations");
   v.optional("communication", s.communication, "collectives");
   v.optional(
