@@ -75,8 +75,8 @@ std::vector<std::vector<int32_t>> physical_to_logical_of(const Placement& placem
 // The placement that has these experts in its slots.
 Placement placement_of_slots(const PlacementInput& in, std::vector<std::vector<int32_t>> physical_to_logical);
 
-// [expert] its GPU if experts lie in order over GPUs, each with a share of them in proportion to its slots: equal blocks
-// where GPUs are alike. And the placement that does this in every layer, from which searches start.
+// [expert] its GPU if experts lie in order over GPUs, each with a share of them in proportion to its slots: equal
+// blocks where GPUs are alike. And the placement that does this in every layer, from which searches start.
 std::vector<GpuId> contiguous_gpus(const PlacementInput& in);
 Placement contiguous_placement(const PlacementInput& in);
 

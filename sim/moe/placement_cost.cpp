@@ -138,9 +138,8 @@ LayerCost layer_cost(const PlacementObjective& objective, std::vector<double> lo
   cost.dispatch = seconds_of_links(objective.dispatch, load);
   cost.combine = seconds_of_links(objective.combine, load);
   cost.load = std::move(load);
-  cost.value =
-      cost.scale * (largest_product(cost.load.data(), objective.token_s.data(), 0, cost.load.size()) +
-                    largest(cost.dispatch) + largest(cost.combine));
+  cost.value = cost.scale * (largest_product(cost.load.data(), objective.token_s.data(), 0, cost.load.size()) +
+                             largest(cost.dispatch) + largest(cost.combine));
   return cost;
 }
 

@@ -1,9 +1,9 @@
 // What a placement costs by the past loads, and what moving load between GPUs would change: made for searches, which
 // ask it a hundred thousand times a layer.
 //
-// Tokens come from all GPUs of the group evenly, and an expert's tokens are split over its copies evenly. Then the bytes
-// of a link are linear in the loads of the GPUs that it leads to or from: a table of coefficients says it all. Links
-// that can never be the busiest alone, since another carries the same at a lower rate or more, have no row in it.
+// Tokens come from all GPUs of the group evenly, and an expert's tokens are split over its copies evenly. Then the
+// bytes of a link are linear in the loads of the GPUs that it leads to or from: a table of coefficients says it all.
+// Links that can never be the busiest alone, since another carries the same at a lower rate or more, have no row in it.
 //
 // The cost of a layer is the seconds of the busiest GPU's products, plus those of the busiest link in the dispatch and
 // in the combine. Where the input gives no costs, it is the largest load of a GPU over the mean.

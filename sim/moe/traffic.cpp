@@ -79,7 +79,8 @@ CopyDealer copy_dealer(const StepRouting& routing, const Hosts& hosts, const Lay
   CopyDealer dealer(hosts);
   for (int32_t group = 0; group < layout.expert_groups() && dealer.has_copies(); ++group) {
     std::vector<int32_t> node;
-    for (int32_t rank = 0; rank < layout.ep; ++rank) node.push_back(layout.node(layout.gpu_of_expert_rank(group, rank)));
+    for (int32_t rank = 0; rank < layout.ep; ++rank)
+      node.push_back(layout.node(layout.gpu_of_expert_rank(group, rank)));
     const auto routed = routed_tokens(routing, layout, group, moe_layer);
     const ReplicaInput input{node, hosts, rule.past_load, routed};
     ReplicaShares shares = rule.choice.decide(input, rng);
@@ -91,8 +92,8 @@ CopyDealer copy_dealer(const StepRouting& routing, const Hosts& hosts, const Lay
 
 // Rows of a rank, in order of expert: a second copy on the same rank is another slot.
 struct Slots {
-  std::vector<size_t> slot;     // [copy]
-  std::vector<size_t> hosted;   // [rank]
+  std::vector<size_t> slot;    // [copy]
+  std::vector<size_t> hosted;  // [rank]
 };
 
 Slots slots_of(const Hosts& hosts, int32_t ep) {

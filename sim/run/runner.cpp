@@ -65,7 +65,8 @@ Placement placement_of(const LoadedScenario& loaded, const Layout& layout, const
   return placement;
 }
 
-CommunicationModel communication_of(const LoadedScenario& loaded, const Topology& topology) {
+CommunicationModel communication_of(const LoadedScenario& loaded, const Topology& topology, const Placement& placement,
+                                    const RoutingSource& routing) {
   const CommunicationConfig& config = loaded.scenario.communication;
   std::vector<EndpointId> endpoints;
   std::vector<EndpointId> nic_endpoints;
@@ -75,7 +76,7 @@ CommunicationModel communication_of(const LoadedScenario& loaded, const Topology
           .reduction = config.reduction,
           .token_copies = config.token_copies,
           .replica_choice = loaded.scenario.replica_choice,
-          .past_load = {},
+          .past_load = has_copies(placement) ? past_load(routing) : std::vector<std::vector<int64_t>>{},
           .sms = config.sms,
           .stack = config.stack,
           .dispatch_token = token_bytes(loaded.model.hidden, loaded.scenario.precision.dispatch),
@@ -184,8 +185,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
 
   Routes routes(cluster.topology, scenario.seed);
   RoutedPaths paths(cluster.topology, routes);
-  CommunicationModel communication = communication_of(loaded, cluster.topology);
-  if (has_copies(placement)) communication.past_load = past_load(routing_source);
+  const CommunicationModel communication = communication_of(loaded, cluster.topology, placement, routing_source);
   const StepModel model = step_model(loaded, layout);
   const size_t streams = size_t(layout.gpus) * kLanes;
   const std::vector<int32_t> pools(size_t(layout.gpus), loaded.gpu.sms);

@@ -5,7 +5,6 @@
 
 #include "sim/core/math.h"
 #include "sim/core/random.h"
-
 #include "sim/moe/placement_cost.h"
 #include "sim/policy/placement/slot_search.h"
 
@@ -37,7 +36,8 @@ void anneal(SlotSearch& search, const AnnealingOptions& options, Rng& rng) {
   std::vector<int32_t> best = search.expert;
   double least = search.cost.value;
   double temperature = options.hot * search.cost.value;
-  const double cooling = exact_exp(exact_log(options.cold / options.hot) / double(std::max(options.iterations, int64_t{1})));
+  const double cooling =
+      exact_exp(exact_log(options.cold / options.hot) / double(std::max(options.iterations, int64_t{1})));
   for (int64_t iteration = 0; iteration < options.iterations; ++iteration, temperature *= cooling) {
     if (iteration % kFreshEvery == 0) refresh(search);
     const size_t a = rng.below(slots);
@@ -55,9 +55,9 @@ void anneal(SlotSearch& search, const AnnealingOptions& options, Rng& rng) {
   search.expert = std::move(best);
 }
 
-std::vector<int32_t> search_layer(const PlacementInput& in, const SlotPlaces& places, const PlacementObjective& objective,
-                                  size_t layer, const std::vector<int32_t>& start, const AnnealingOptions& options,
-                                  Rng& rng) {
+std::vector<int32_t> search_layer(const PlacementInput& in, const SlotPlaces& places,
+                                  const PlacementObjective& objective, size_t layer, const std::vector<int32_t>& start,
+                                  const AnnealingOptions& options, Rng& rng) {
   SlotSearch search = slot_search(in, places, objective, layer, start);
   anneal(search, options, rng);
   search = slot_search(in, places, objective, layer, search.expert);
@@ -70,7 +70,8 @@ Placement place_annealing(const PlacementInput& in, const AnnealingOptions& opti
   const PlacementObjective objective = placement_objective(in);
   const SlotPlaces places = slot_places(in);
   std::vector<Placement> starts;
-  for (const char* policy : {"contiguous", "lpt", "eplb", "replicated"}) starts.push_back(placement_by(policy, in, rng));
+  for (const char* policy : {"contiguous", "lpt", "eplb", "replicated"})
+    starts.push_back(placement_by(policy, in, rng));
   std::vector<std::vector<int32_t>> layers = cheapest_layers(in, objective, starts);
   for (size_t layer = 0; layer < layers.size(); ++layer)
     layers[layer] = search_layer(in, places, objective, layer, layers[layer], options, rng);

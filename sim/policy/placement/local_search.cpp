@@ -2,7 +2,6 @@
 // again from the best found with a few random swaps.
 
 #include "sim/core/random.h"
-
 #include "sim/moe/placement_cost.h"
 #include "sim/policy/placement/slot_search.h"
 
@@ -54,7 +53,8 @@ Placement place_local_search(const PlacementInput& in, const LocalSearchOptions&
   const PlacementObjective objective = placement_objective(in);
   const SlotPlaces places = slot_places(in);
   std::vector<Placement> starts;
-  for (const char* policy : {"contiguous", "lpt", "eplb", "replicated"}) starts.push_back(placement_by(policy, in, rng));
+  for (const char* policy : {"contiguous", "lpt", "eplb", "replicated"})
+    starts.push_back(placement_by(policy, in, rng));
   std::vector<std::vector<int32_t>> layers = cheapest_layers(in, objective, starts);
   for (size_t layer = 0; layer < layers.size(); ++layer)
     layers[layer] = search_layer(slot_search(in, places, objective, layer, layers[layer]), options, rng);

@@ -57,8 +57,8 @@ SlotPlaces slot_places(const PlacementInput& in) {
   return places;
 }
 
-SlotSearch slot_search(const PlacementInput& in, const SlotPlaces& places, const PlacementObjective& objective, size_t layer,
-                       const std::vector<int32_t>& experts_of_slots) {
+SlotSearch slot_search(const PlacementInput& in, const SlotPlaces& places, const PlacementObjective& objective,
+                       size_t layer, const std::vector<int32_t>& experts_of_slots) {
   SlotSearch search;
   search.places = &places;
   search.objective = &objective;

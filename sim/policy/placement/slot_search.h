@@ -29,8 +29,8 @@ struct SlotSearch {
   LayerCost cost;
 };
 
-SlotSearch slot_search(const PlacementInput& in, const SlotPlaces& places, const PlacementObjective& objective, size_t layer,
-                       const std::vector<int32_t>& experts_of_slots);
+SlotSearch slot_search(const PlacementInput& in, const SlotPlaces& places, const PlacementObjective& objective,
+                       size_t layer, const std::vector<int32_t>& experts_of_slots);
 
 // A copy of an expert never goes where it has more of its like on the GPU, the server or the rail than where it is.
 bool may_swap(const SlotSearch& search, size_t a, size_t b);
