@@ -2,6 +2,8 @@
 // GPU and layer.
 #include <benchmark/benchmark.h>
 
+#include <string_view>
+
 #include "sim/moe/placement_cost.h"
 #include "tests/support/placement_case.h"
 
@@ -10,7 +12,8 @@ namespace {
 
 PlacementInput case_on(const char* fabric) {
   PlacementInput in = large_case(1);
-  if (fabric != nullptr) in.costs = cluster_costs(fabric, 8, R"({"nodes_per_leaf": 4})");
+  if (fabric == nullptr) return in;
+  in.costs = cluster_costs(fabric, 8, fabric == std::string_view("leaf-spine") ? R"({"nodes_per_leaf": 4})" : "{}");
   return in;
 }
 

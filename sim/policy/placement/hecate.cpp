@@ -105,8 +105,9 @@ void add_copies(Sharding& s, size_t layer, const std::vector<size_t>& top) {
   for (const size_t expert : top) sum += double(load[expert]);
   if (sum == 0) return;
   const double slots = double(free);
+  const bool fit_everywhere = int64_t(top.size()) * (s.in.gpus - 1) <= free;
   for (const size_t expert : top) {
-    const int64_t due = int64_t(slots * double(load[expert]) / sum + 0.5);
+    const int64_t due = fit_everywhere ? s.in.gpus - 1 : int64_t(slots * double(load[expert]) / sum + 0.5);
     for (int64_t copy = 0; copy < due && free > 0; ++copy, --free) {
       const size_t gpu = gpu_for_copy(s, layer, expert);
       if (gpu == s.load.size()) break;
