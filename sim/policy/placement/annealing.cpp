@@ -29,11 +29,12 @@ void fields(Visitor& v, AnnealingOptions& s) {
 constexpr int64_t kFreshEvery = 1024;
 constexpr int64_t kLastSweeps = 16;  // over all pairs, for the swaps that still pay at the end
 
-// Ends with the best experts of slots that it met.
+// Ends with the best state that it met.
 void anneal(SlotSearch& search, const AnnealingOptions& options, Rng& rng) {
   const std::vector<size_t>& gpu = search.places->gpu;
   const size_t slots = search.expert.size();
   std::vector<int32_t> best = search.expert;
+  std::vector<double> best_load = search.load;
   double least = search.cost.value;
   double temperature = options.hot * search.cost.value;
   const double cooling =
@@ -51,31 +52,24 @@ void anneal(SlotSearch& search, const AnnealingOptions& options, Rng& rng) {
     if (search.cost.value >= least) continue;
     least = search.cost.value;
     best = search.expert;
+    best_load = search.load;
   }
+  for (std::vector<size_t>& slots_of : search.slots_of) slots_of.clear();
+  for (size_t slot = 0; slot < slots; ++slot)
+    if (best[slot] != kEmptySlot) search.slots_of[size_t(best[slot])].push_back(slot);
   search.expert = std::move(best);
-}
-
-std::vector<int32_t> search_layer(const PlacementInput& in, const SlotPlaces& places,
-                                  const PlacementObjective& objective, size_t layer, const std::vector<int32_t>& start,
-                                  const AnnealingOptions& options, Rng& rng) {
-  SlotSearch search = slot_search(in, places, objective, layer, start);
-  anneal(search, options, rng);
-  search = slot_search(in, places, objective, layer, search.expert);
-  int64_t checks = int64_t(start.size()) * int64_t(start.size()) * kLastSweeps;
-  descend(search, checks);
-  return search.expert;
+  search.load = std::move(best_load);
+  refresh(search);
 }
 
 Placement place_annealing(const PlacementInput& in, const AnnealingOptions& options, Rng& rng) {
-  const PlacementObjective objective = placement_objective(in);
-  const SlotPlaces places = slot_places(in);
-  std::vector<Placement> starts;
-  for (const char* policy : {"contiguous", "lpt", "eplb", "replicated"})
-    starts.push_back(placement_by(policy, in, rng));
-  std::vector<std::vector<int32_t>> layers = cheapest_layers(in, objective, starts);
-  for (size_t layer = 0; layer < layers.size(); ++layer)
-    layers[layer] = search_layer(in, places, objective, layer, layers[layer], options, rng);
-  return placement_of_slots(in, std::move(layers));
+  const auto search = [&](SlotSearch& state) {
+    anneal(state, options, rng);
+    const int64_t slots = int64_t(state.expert.size());
+    int64_t checks = slots * slots * kLastSweeps;
+    descend(state, checks);
+  };
+  return search_layers(in, search, rng);
 }
 
 [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(

@@ -33,7 +33,7 @@ void kick(SlotSearch& search, int32_t swaps, Rng& rng) {
   }
 }
 
-std::vector<int32_t> search_layer(SlotSearch search, const LocalSearchOptions& options, Rng& rng) {
+void search_layer(SlotSearch& search, const LocalSearchOptions& options, Rng& rng) {
   int64_t checks = options.checks;
   descend(search, checks);
   SlotSearch best = search;
@@ -46,19 +46,11 @@ std::vector<int32_t> search_layer(SlotSearch search, const LocalSearchOptions& o
     else
       search = best;
   }
-  return best.expert;
+  search = std::move(best);
 }
 
 Placement place_local_search(const PlacementInput& in, const LocalSearchOptions& options, Rng& rng) {
-  const PlacementObjective objective = placement_objective(in);
-  const SlotPlaces places = slot_places(in);
-  std::vector<Placement> starts;
-  for (const char* policy : {"contiguous", "lpt", "eplb", "replicated"})
-    starts.push_back(placement_by(policy, in, rng));
-  std::vector<std::vector<int32_t>> layers = cheapest_layers(in, objective, starts);
-  for (size_t layer = 0; layer < layers.size(); ++layer)
-    layers[layer] = search_layer(slot_search(in, places, objective, layer, layers[layer]), options, rng);
-  return placement_of_slots(in, std::move(layers));
+  return search_layers(in, [&](SlotSearch& search) { search_layer(search, options, rng); }, rng);
 }
 
 [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(

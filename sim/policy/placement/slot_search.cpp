@@ -44,6 +44,13 @@ void rename_slot(SlotSearch& search, size_t from, size_t to) {
   *std::find(slots.begin(), slots.end(), from) = to;
 }
 
+std::vector<std::vector<int32_t>> cheapest_of(std::initializer_list<const char*> policies, const PlacementInput& in,
+                                              const PlacementObjective& objective, Rng& rng) {
+  std::vector<Placement> placements;
+  for (const char* policy : policies) placements.push_back(PolicyChoice<PlacementPolicy>(policy).decide(in, rng));
+  return cheapest_layers(in, objective, placements);
+}
+
 }  // namespace
 
 SlotPlaces slot_places(const PlacementInput& in) {
@@ -121,10 +128,6 @@ void descend(SlotSearch& search, int64_t& checks) {
   }
 }
 
-Placement placement_by(const char* policy, const PlacementInput& in, Rng& rng) {
-  return PolicyChoice<PlacementPolicy>(policy).decide(in, rng);
-}
-
 std::vector<std::vector<int32_t>> cheapest_layers(const PlacementInput& in, const PlacementObjective& objective,
                                                   const std::vector<Placement>& placements) {
   CHECK(!placements.empty());
@@ -140,6 +143,23 @@ std::vector<std::vector<int32_t>> cheapest_layers(const PlacementInput& in, cons
     }
   }
   return layers;
+}
+
+Placement search_layers(const PlacementInput& in, const SearchLayer& search, Rng& rng) {
+  const PlacementObjective objective = placement_objective(in);
+  const SlotPlaces places = slot_places(in);
+  std::vector<std::vector<std::vector<int32_t>>> starts{cheapest_of({"contiguous", "lpt"}, in, objective, rng)};
+  if (slots_total(in) > in.experts) starts.push_back(cheapest_of({"eplb", "replicated"}, in, objective, rng));
+  std::vector<Placement> ends;
+  for (std::vector<std::vector<int32_t>>& layers : starts) {
+    for (size_t layer = 0; layer < layers.size(); ++layer) {
+      SlotSearch state = slot_search(in, places, objective, layer, layers[layer]);
+      search(state);
+      layers[layer] = std::move(state.expert);
+    }
+    ends.push_back(placement_of_slots(in, std::move(layers)));
+  }
+  return placement_of_slots(in, cheapest_layers(in, objective, ends));
 }
 
 }  // namespace moesim

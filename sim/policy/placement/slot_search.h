@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "sim/moe/placement.h"
@@ -45,11 +46,14 @@ void refresh(SlotSearch& search);
 // number of pairs looked at that is still allowed, reaches 0.
 void descend(SlotSearch& search, int64_t& checks);
 
-// The placement of the policy of this name, with its default options.
-Placement placement_by(const char* policy, const PlacementInput& in, Rng& rng);
-
 // For each layer what the cheapest of these placements has in its slots; the first of equals.
 std::vector<std::vector<int32_t>> cheapest_layers(const PlacementInput& in, const PlacementObjective& objective,
                                                   const std::vector<Placement>& placements);
+
+// Searches each layer from the cheapest of simple placements without copies and, where slots are spare, from the
+// cheapest with copies in all of them, and takes the cheaper end: a copy that takes an even share where the load is
+// high can be worse than none, and swaps cannot remove it.
+using SearchLayer = std::function<void(SlotSearch&)>;
+Placement search_layers(const PlacementInput& in, const SearchLayer& search, Rng& rng);
 
 }  // namespace moesim
