@@ -114,7 +114,7 @@ ImportedPlacement import_placement(const PlaceFiles& files, const LoadedScenario
   const std::vector<std::string> faults = misfits(map, setting.input);
   if (!faults.empty()) throw ConfigError(file.path, "the placement " + faults[0]);
   imported.map = placement_of(map);
-  if (map.slots != slots_of(setting.input)) imported.map->physical_to_logical.clear();
+  if (map.slots != slots_of_gpus(setting.input)) imported.map->physical_to_logical.clear();
   return imported;
 }
 

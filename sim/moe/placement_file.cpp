@@ -18,7 +18,7 @@ std::string row_fault(const std::vector<int32_t>& row, int64_t slots, int32_t ex
   std::vector<bool> placed(size_t(experts), false);
   for (const int32_t expert : row) {
     if (expert >= experts) return fmt::format("has expert {}, but there are {}", expert, experts);
-    if (expert != kEmptySlot) placed[size_t(expert)] = true;
+    if (expert != kFreeSlot) placed[size_t(expert)] = true;
   }
   for (size_t expert = 0; expert < placed.size(); ++expert)
     if (!placed[expert]) return fmt::format("has no slot for expert {}", expert);
@@ -77,7 +77,7 @@ std::vector<std::string> misfits(const PlacementFile& file, const PlacementInput
   if (file.experts != in.experts) faults.push_back(fmt::format("has {} experts, not {}", file.experts, in.experts));
   if (file.gpus != in.gpus) faults.push_back(fmt::format("is for {} GPUs, not {}", file.gpus, in.gpus));
   if (!faults.empty()) return faults;
-  const std::vector<int32_t> slots = slots_of(in);
+  const std::vector<int32_t> slots = slots_of_gpus(in);
   for (size_t gpu = 0; gpu < slots.size(); ++gpu)
     if (file.slots[gpu] > slots[gpu])
       faults.push_back(fmt::format("fills {} slots of GPU {}, which has {} (/parallelism/spare_slots)", file.slots[gpu],

@@ -52,7 +52,7 @@ void fields(Visitor& v, PlacementFile& s) {
   v.required("slots", s.slots, between(0, 65535), "[gpu] slots of a layer");
   v.optional("policy", s.policy, "what decided, as --policy takes it");
   v.optional("trained_on", s.trained_on, "what it was made from");
-  v.required("physical_to_logical", s.physical_to_logical, between(kEmptySlot, 65534),
+  v.required("physical_to_logical", s.physical_to_logical, between(kFreeSlot, 65534),
              "[layer][slot] the expert in each slot, GPU after GPU; -1: none");
 }
 

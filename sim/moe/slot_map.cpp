@@ -43,7 +43,7 @@ void add_layer_faults(const std::vector<std::vector<GpuId>>& hosts, std::span<co
 
 }  // namespace
 
-std::vector<int32_t> slots_of(const PlacementInput& in) {
+std::vector<int32_t> slots_of_gpus(const PlacementInput& in) {
   return in.slots.empty() ? std::vector<int32_t>(size_t(in.gpus), in.slots_per_gpu) : in.slots;
 }
 
@@ -51,7 +51,7 @@ std::vector<std::string> placement_faults(const Placement& placement, const Plac
   std::vector<std::string> faults;
   if (placement.hosts.size() != size_t(in.layers))
     faults.push_back(fmt::format("{} layers are placed, but there are {}", placement.hosts.size(), in.layers));
-  const std::vector<int32_t> slots = slots_of(in);
+  const std::vector<int32_t> slots = slots_of_gpus(in);
   for (size_t layer = 0; layer < placement.hosts.size() && faults.size() < kFaultsShown; ++layer) {
     if (placement.hosts[layer].size() != size_t(in.experts))
       faults.push_back(fmt::format("layer {}: {} experts are placed, but there are {}", layer,
@@ -71,7 +71,7 @@ SlotMap slot_map(const Placement& placement, std::span<const int32_t> slots) {
     for (size_t gpu = 0; gpu < slots.size(); ++gpu) {
       CHECK(held[gpu].size() <= size_t(slots[gpu]));
       row.insert(row.end(), held[gpu].begin(), held[gpu].end());
-      row.insert(row.end(), size_t(slots[gpu]) - held[gpu].size(), kEmptySlot);
+      row.insert(row.end(), size_t(slots[gpu]) - held[gpu].size(), kFreeSlot);
     }
   }
   return map;
@@ -86,7 +86,7 @@ Placement placement_of(const SlotMap& map, std::span<const int32_t> slots, int32
     for (size_t gpu = 0; gpu < slots.size(); ++gpu)
       for (int32_t s = 0; s < slots[gpu]; ++s, ++slot) {
         CHECK(slot < row.size());
-        if (row[slot] == kEmptySlot) continue;
+        if (row[slot] == kFreeSlot) continue;
         CHECK(row[slot] >= 0 && row[slot] < experts);
         hosts[size_t(row[slot])].push_back(GpuId(gpu));
       }
@@ -100,13 +100,13 @@ std::vector<double> gpu_loads(std::span<const int32_t> row, std::span<const int3
                               std::span<const int64_t> expert_load) {
   std::vector<int64_t> copies(expert_load.size(), 0);
   for (const int32_t expert : row)
-    if (expert != kEmptySlot) ++copies[size_t(expert)];
+    if (expert != kFreeSlot) ++copies[size_t(expert)];
   std::vector<double> loads;
   size_t slot = 0;
   for (const int32_t of_gpu : slots) {
     double load = 0;
     for (int32_t s = 0; s < of_gpu; ++s, ++slot)
-      if (row[slot] != kEmptySlot) load += double(expert_load[size_t(row[slot])]) / double(copies[size_t(row[slot])]);
+      if (row[slot] != kFreeSlot) load += double(expert_load[size_t(row[slot])]) / double(copies[size_t(row[slot])]);
     loads.push_back(load);
   }
   return loads;

@@ -10,13 +10,13 @@
 
 namespace moesim {
 
-inline constexpr int32_t kEmptySlot = -1;
+inline constexpr int32_t kFreeSlot = -1;
 
-// [layer][slot] the expert that it holds, or kEmptySlot; slots are numbered GPU after GPU.
+// [layer][slot] the expert that it holds, or kFreeSlot; slots are numbered GPU after GPU.
 using SlotMap = std::vector<std::vector<int32_t>>;
 
 // Slots of each GPU in one layer.
-std::vector<int32_t> slots_of(const PlacementInput& in);
+std::vector<int32_t> slots_of_gpus(const PlacementInput& in);
 
 // What the placement lacks or has too much of, in words: experts without a GPU, GPUs with more than their slots. The
 // first ten.

@@ -73,11 +73,11 @@ std::string csv_map_text(const PlacementFile& file) {
 
 // An expert to repeat on this GPU: one whose copies are all here, else the first; none on an empty GPU.
 int32_t expert_to_repeat(const std::vector<int32_t>& row, size_t begin, size_t end) {
-  int32_t first = kEmptySlot;
+  int32_t first = kFreeSlot;
   for (size_t slot = begin; slot < end; ++slot) {
     const int32_t expert = row[slot];
-    if (expert == kEmptySlot) continue;
-    if (first == kEmptySlot) first = expert;
+    if (expert == kFreeSlot) continue;
+    if (first == kFreeSlot) first = expert;
     const auto elsewhere = std::count(row.begin(), row.begin() + ptrdiff_t(begin), expert) +
                            std::count(row.begin() + ptrdiff_t(end), row.end(), expert);
     if (elsewhere == 0) return expert;
@@ -124,9 +124,9 @@ SlotMap filled_slots(const PlacementFile& file) {
     for (size_t gpu = 0; gpu < file.slots.size(); ++gpu) {
       const size_t end = begin + size_t(file.slots[gpu]);
       const int32_t repeated = expert_to_repeat(file.physical_to_logical[layer], begin, end);
-      if (repeated == kEmptySlot && begin != end)
+      if (repeated == kFreeSlot && begin != end)
         throw ConfigError("--export", fmt::format("layer {}: GPU {} has no expert at all", layer, gpu));
-      std::replace(map[layer].begin() + ptrdiff_t(begin), map[layer].begin() + ptrdiff_t(end), kEmptySlot, repeated);
+      std::replace(map[layer].begin() + ptrdiff_t(begin), map[layer].begin() + ptrdiff_t(end), kFreeSlot, repeated);
       begin = end;
     }
   }

@@ -191,7 +191,7 @@ void read_csv_map(const std::string& text, const std::string& source, PlacementF
     const auto [layer, slot, gpu, expert] = csv_numbers(std::string_view(text).substr(at, end - at), ++number, source);
     at = end + 1;
     if (first_layer < 0) first_layer = layer;
-    if (gpu < 0 || gpu >= file.gpus || expert < kEmptySlot || layer < 0)
+    if (gpu < 0 || gpu >= file.gpus || expert < kFreeSlot || layer < 0)
       throw ConfigError(source, fmt::format("line {}: GPU {} or expert {} cannot be", number, gpu, expert));
     if (size_t(slot) != rows[layer].size())
       throw ConfigError(source, fmt::format("line {}: slot {} should be {}", number, slot, rows[layer].size()));

@@ -201,7 +201,7 @@ PlacedCase place_case(const PlacementCase& one, const PolicyChoice<PlacementPoli
   if (!faults.empty())
     throw ConfigError(source, fmt::format("case \"{}\": {} finds no placement that fits: {}", one.name, policy.name(),
                                           fmt::join(faults, "; ")));
-  const std::vector<int32_t> slots = slots_of(one.input);
+  const std::vector<int32_t> slots = slots_of_gpus(one.input);
   const int64_t replicas = std::accumulate(slots.begin(), slots.end(), int64_t{0});
   PlacedCase placed;
   placed.physical_to_logical = slot_map(placement, slots);

@@ -36,7 +36,7 @@ Loads judged_loads(const PlacementSetting& setting, int32_t steps) {
 }
 
 std::vector<double> trained_ratios(const PlacementSetting& setting, const Placement& placement) {
-  const std::vector<int32_t> slots = slots_of(setting.input);
+  const std::vector<int32_t> slots = slots_of_gpus(setting.input);
   const SlotMap map = slot_map(placement, slots);
   std::vector<double> ratios;
   for (size_t layer = 0; layer < map.size(); ++layer)
@@ -65,7 +65,7 @@ JudgedPlacement judged(const PlacementSetting& setting, const PlacementTrial& tr
 }
 
 std::vector<double> relaxed(const PlacementSetting& setting, const Loads& loads) {
-  const std::vector<int32_t> slots = slots_of(setting.input);
+  const std::vector<int32_t> slots = slots_of_gpus(setting.input);
   const int64_t in_all = std::accumulate(slots.begin(), slots.end(), int64_t{0});
   std::vector<double> ratios;
   for (const std::vector<int64_t>& load : loads)
@@ -199,7 +199,7 @@ PlacementReport placement_report(const PlacementSetting& setting, const std::vec
   report.layers = setting.input.layers;
   report.experts = setting.input.experts;
   report.gpus = setting.input.gpus;
-  report.slots = slots_of(setting.input);
+  report.slots = slots_of_gpus(setting.input);
   report.trained_on = setting.training;
   std::tie(report.judged_on.first_token, report.judged_on.tokens) = judged_part(setting.routing);
   report.judged_on.source =
@@ -268,7 +268,7 @@ PlacementFile placement_file(const PlacementSetting& setting, const PlacementTri
   file.layers = setting.input.layers;
   file.experts = setting.input.experts;
   file.gpus = setting.input.gpus;
-  file.slots = slots_of(setting.input);
+  file.slots = slots_of_gpus(setting.input);
   file.policy = trial.policy;
   file.trained_on = setting.training;
   file.physical_to_logical = slot_map(trial.placement, file.slots);

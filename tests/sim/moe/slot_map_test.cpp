@@ -9,7 +9,7 @@ namespace {
 Placement small_placement() { return {{{{GpuId{0}, GpuId{1}}, {GpuId{0}}, {GpuId{1}}}}, {}}; }
 
 TEST(SlotMap, ListsTheExpertsOfEachGpuInOrderAndThenEmptySlots) {
-  EXPECT_EQ(slot_map(small_placement(), std::vector<int32_t>{2, 3}), (SlotMap{{0, 1, 0, 2, kEmptySlot}}));
+  EXPECT_EQ(slot_map(small_placement(), std::vector<int32_t>{2, 3}), (SlotMap{{0, 1, 0, 2, kFreeSlot}}));
 }
 
 TEST(SlotMap, GivesThePlacementBack) {

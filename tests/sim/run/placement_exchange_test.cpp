@@ -99,7 +99,7 @@ TEST(ExportMap, RoundTripsRandomMaps) {
       std::vector<int32_t>& row = file.physical_to_logical.emplace_back();
       for (int32_t gpu = 0; gpu < file.gpus; ++gpu) {
         for (int32_t e = 0; e < own; ++e) row.push_back(gpu * own + e);
-        for (int32_t s = 0; s < spare; ++s) row.push_back(int32_t(rng.between(kEmptySlot, file.experts - 1)));
+        for (int32_t s = 0; s < spare; ++s) row.push_back(int32_t(rng.between(kFreeSlot, file.experts - 1)));
       }
     }
     for (const auto& [format, name] : enum_names(ExchangeFormat{})) {
@@ -114,9 +114,9 @@ TEST(ExportMap, RoundTripsRandomMaps) {
 TEST(FilledSlots, RepeatAnExpertThatIsNowhereElse) {
   PlacementFile file = small_shape();
   file.slots = {3, 2};
-  file.physical_to_logical = {{0, 1, kEmptySlot, 0, 2}};
+  file.physical_to_logical = {{0, 1, kFreeSlot, 0, 2}};
   EXPECT_EQ(filled_slots(file), (SlotMap{{0, 1, 1, 0, 2}}));
-  file.physical_to_logical = {{0, 1, 2, kEmptySlot, kEmptySlot}};
+  file.physical_to_logical = {{0, 1, 2, kFreeSlot, kFreeSlot}};
   EXPECT_TRUE(says(error_of([&] { filled_slots(file); }), "GPU 1 has no expert at all"));
   EXPECT_TRUE(says(error_of([&] { export_map(ExchangeFormat::sglang, file); }), "different numbers of slots"));
 }

@@ -18,7 +18,7 @@ PlacementFile small_file() {
   file.slots = {2, 3};
   file.policy = "greedy";
   file.trained_on = {"a trace", 0, 10};
-  file.physical_to_logical = {{0, 1, 0, 2, kEmptySlot}};
+  file.physical_to_logical = {{0, 1, 0, 2, kFreeSlot}};
   return file;
 }
 
