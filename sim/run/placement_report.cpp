@@ -119,7 +119,7 @@ void append_row(std::string& out, const std::string& name, double trained, doubl
 }
 
 void append_table(std::string& out, const PlacementReport& report) {
-  fmt::format_to(std::back_inserter(out), "\n{:<24}{:^18}{:^24}\n{:<24}{:>9}{:>9}{:>12}{:>12}{:>12}{:>16}\n", "",
+  fmt::format_to(std::back_inserter(out), "\n{:<24}{:>18}{:>24}\n{:<24}{:>9}{:>9}{:>12}{:>12}{:>12}{:>16}\n", "",
                  "load max/mean", "bytes a token", "policy", "trained", "judged", "GPUs", "servers", "step",
                  "tokens/s");
   for (const JudgedPlacement& one : report.policies) {
@@ -205,6 +205,8 @@ PlacementReport placement_report(const PlacementSetting& setting, const std::vec
   report.judged_on.source =
       first.scenario.trace == nullptr ? "the drawn routing" : first.scenario.scenario.routing.trace;
   report.judged_apart = setting.training.source == report.judged_on.source;
+  report.steps = int32_t(first.results.steps.size());
+  report.tokens_per_step = first.results.tokens_per_step;
   report.complete = true;
   for (const PlacementTrial& trial : trials) {
     report.complete = report.complete && trial.results.complete && !trial.results.steps.empty();
@@ -229,7 +231,9 @@ std::string placement_report_text(const PlacementReport& report) {
        fmt::format("{}: {} MoE layers of {} experts on {} GPUs, {} slots a layer", report.model, report.layers,
                    report.experts, report.gpus, std::accumulate(report.slots.begin(), report.slots.end(), int64_t{0})));
   line("trained on", training_text(report.trained_on));
-  line("judged on", training_text(report.judged_on) +
+  line("judged on", fmt::format("{} step{} of {} tokens, out of ", report.steps, report.steps == 1 ? "" : "s",
+                                report.tokens_per_step) +
+                        training_text(report.judged_on) +
                         (report.judged_apart ? ": no token is in both parts"
                                              : ": whether the counts saw some of these tokens is not known"));
   append_table(out, report);

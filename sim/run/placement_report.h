@@ -99,6 +99,8 @@ struct PlacementReport {
   PlacementTraining trained_on;
   PlacementTraining judged_on;
   bool judged_apart = true;
+  int32_t steps = 0;
+  int64_t tokens_per_step = 0;
   std::vector<JudgedPlacement> policies;
   std::vector<PlacementBound> bounds;
   std::vector<std::string> gpu_pair_names;
@@ -121,6 +123,9 @@ void fields(Visitor& v, PlacementReport& s) {
   v.required("judged_apart", s.judged_apart,
              "that no token was both trained and judged on; false where the training "
              "counts come from elsewhere, and nobody knows");
+  v.required("steps", s.steps, at_least(0), "that were simulated");
+  v.required("tokens_per_step", s.tokens_per_step, at_least(int64_t{0}),
+             "of those that placements are judged on, which each step reads in other places");
   v.required("policies", s.policies, "the one that was asked for, then those it is compared with");
   v.required("bounds", s.bounds, "what no placement is better than");
   v.required("gpu_pair_names", s.gpu_pair_names, "of the rows and columns of gpu_pairs");
