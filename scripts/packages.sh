@@ -47,6 +47,7 @@ need nlohmann-json3-dev library nlohmann_json nlohmann/json.hpp
 need libhdf5-dev hdf5
 need libzip-dev library libzip zip.h zip
 need libsleef-dev library sleef sleef.h sleef
+need libyaml-cpp-dev pkg-config --exists yaml-cpp
 
 if [[ $level != build ]]; then
   need libgtest-dev library gtest gtest/gtest.h gtest

@@ -16,7 +16,7 @@ import xml.etree.ElementTree
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MOESIM = sys.argv[1]
 TINY = "tests/golden/scenarios/tiny-trace.json"
-COMMANDS = ["run", "compare", "check", "list", "schema", "net", "trace", "topology", "calibrate", "validate",
+COMMANDS = ["run", "compare", "place", "check", "list", "schema", "net", "trace", "topology", "calibrate", "validate",
             "completion", "man"]
 
 
@@ -151,6 +151,63 @@ def a_comparison_leaves_pictures_of_the_difference():
             xml.etree.ElementTree.parse(out / "same" / name)
         done = moesim("compare", TINY, "--vary", "/cluster/nodes=2,4", "--out", str(out / "other"))
         expect(done.returncode == 0 and not (out / "other" / "fabric-compare.svg").exists(), "fabrics differ")
+
+
+def place_answers_bare_problems():
+    problem = json.loads((ROOT / "tests/data/placement_problem.json").read_text())
+    done = moesim("place", "--problem", "tests/data/placement_problem.json", "--policy", '{"policy": "greedy"}', "--format", "json")
+    answer = json.loads(done.stdout)
+    expect(done.returncode == 0 and [c["name"] for c in answer["cases"]] == ["even", "hot"], done)
+    for case, asked in zip(answer["cases"], problem["cases"]):
+        expect(case["weights"] == asked["weights"] and len(case["physical_to_logical"][0]) == asked["replicas"], case)
+        for loads, weights in zip(case["gpu_loads"], case["weights"]):
+            expect(abs(sum(loads) - sum(weights)) < 1e-9 and len(loads) == asked["gpus"], case)
+    with tempfile.TemporaryDirectory() as folder:
+        bad = pathlib.Path(folder) / "bad.json"
+        bad.write_text('{"cases": [{"weights": [[1, 2, 3]], "replicas": 2, "gpus": 2}, {"weights": [[-1]], "replicas": 1, "gpus": 1}]}')
+        done = moesim("place", "--problem", str(bad), "--policy", "greedy")
+        expect(done.returncode == 2 and done.stdout == "" and "/cases/0/replicas" in done.stderr and "/cases/1/weights" in done.stderr,
+               done)
+    for arguments in (["--policy", "gredy"], [], ["--policy", "greedy", "--against", "random"]):
+        done = moesim("place", "--problem", "tests/data/placement_problem.json", *arguments)
+        expect(done.returncode == 2 and done.stdout == "", done)
+    expect(moesim("place").returncode == 2, "no scenario")
+
+
+def place_judges_on_unseen_tokens_and_writes_what_engines_load():
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "out"
+        exports = [word for name in ("sglang", "vllm", "trtllm", "csv") for word in ("--export", name, str(out / name))]
+        arguments = ["place", TINY, "--policy", "greedy", "--against", "contiguous,random", "--format", "json", "-o", f"{out}/"]
+        done = moesim(*arguments, *exports)
+        expect(done.returncode == 0 and done.stderr == "", done)
+        report = json.loads(done.stdout)
+        expect(report == json.loads((out / "report.json").read_text()), "report.json")
+        expect([p["policy"] for p in report["policies"]] == ["greedy", "contiguous", "random"], report["policies"])
+        expect(report["judged_on"]["first_token"] == report["trained_on"]["tokens"] > 0 and report["judged_apart"], report)
+        for name in ("fabric-compare.svg", "gpu-pairs-compare.svg", "fabric.svg", "gpu_pairs.svg"):
+            xml.etree.ElementTree.parse(out / name)
+        with open(out / "layers.csv", newline="") as file:
+            expect(len(list(csv.DictReader(file))) == 16 * 5, "layers.csv")
+        again = moesim(*arguments, "--threads", "1")
+        expect(again.stdout == done.stdout, "threads change the report")
+        greedy = report["policies"][0]
+        for name in ("sglang", "vllm", "trtllm", "csv"):
+            source = (out / name).rename(out / f"map.{'json' if name in ('sglang', 'vllm') else name}")
+            back = moesim("place", TINY, "--import", name, str(source), "--against", "none", "--format", "json")
+            expect(back.returncode == 0, back)
+            same = json.loads(back.stdout)["policies"][0]
+            expect(same["step_time_s"] == greedy["step_time_s"] and same["load_max_over_mean"] == greedy["load_max_over_mean"], name)
+        file = json.dumps({"policy": "file", "path": str(out / "placement.json")})
+        run = json.loads(moesim("run", TINY, "--set", f"/placement={file}", "--format", "json").stdout)
+        expect(run["step_time_s"] == greedy["step_time_s"], "the placement file runs differently")
+        counts = moesim("place", TINY, "--import", "sglang", "tests/data/sglang/logical_count.json", "--policy", "greedy")
+        expect(counts.returncode == 2 and "has 4 experts" in counts.stderr, counts)
+
+
+def policies_vary_by_name():
+    done = moesim("compare", TINY, "--vary", "/placement/policy=contiguous,greedy", "--format", "json")
+    expect(done.returncode == 0 and len(json.loads(done.stdout)["variants"]) == 2, done)
 
 
 def the_work_set_has_its_known_answers():

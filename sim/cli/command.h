@@ -33,6 +33,7 @@ std::span<const Command> commands();
 
 extern const Command kRunCommand;
 extern const Command kCompareCommand;
+extern const Command kPlaceCommand;
 extern const Command kCheckCommand;
 extern const Command kListCommand;
 extern const Command kSchemaCommand;

@@ -17,9 +17,10 @@ namespace moesim {
 std::atomic<bool> interrupted = false;
 
 std::span<const Command> commands() {
-  static const std::array all = {kRunCommand,       kCompareCommand,  kCheckCommand,      kListCommand,
-                                 kSchemaCommand,    kNetCommand,      kTraceCommand,      kTopologyCommand,
-                                 kCalibrateCommand, kValidateCommand, kCompletionCommand, kManCommand};
+  static const std::array all = {kRunCommand,      kCompareCommand,   kPlaceCommand,    kCheckCommand,
+                                 kListCommand,     kSchemaCommand,    kNetCommand,      kTraceCommand,
+                                 kTopologyCommand, kCalibrateCommand, kValidateCommand, kCompletionCommand,
+                                 kManCommand};
   return all;
 }
 

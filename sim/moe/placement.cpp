@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/core/check.h"
+#include "sim/moe/slot_map.h"
 
 namespace moesim {
 namespace {
@@ -72,19 +73,7 @@ void check_placement(const Placement& placement, const PlacementInput& input) {
 }
 
 std::vector<std::vector<int32_t>> physical_to_logical_of(const Placement& placement, const PlacementInput& input) {
-  if (!placement.physical_to_logical.empty()) return placement.physical_to_logical;
-  std::vector<std::vector<int32_t>> layers;
-  for (const Hosts& hosts : placement.hosts) {
-    std::vector<std::vector<int32_t>> held(size_t(input.gpus));
-    for (size_t expert = 0; expert < hosts.size(); ++expert)
-      for (const GpuId gpu : hosts[expert]) held[index(gpu)].push_back(int32_t(expert));
-    std::vector<int32_t>& slots = layers.emplace_back();
-    for (size_t gpu = 0; gpu < held.size(); ++gpu) {
-      held[gpu].resize(size_t(slots_of(input, gpu)), kEmptySlot);
-      slots.insert(slots.end(), held[gpu].begin(), held[gpu].end());
-    }
-  }
-  return layers;
+  return slot_map(placement, slots_of_gpus(input));
 }
 
 std::vector<GpuId> contiguous_gpus(const PlacementInput& in) {
@@ -102,16 +91,8 @@ Placement contiguous_placement(const PlacementInput& in) {
   return place_each(in, [&](int32_t, int32_t expert) { return gpus[size_t(expert)]; });
 }
 
-Placement placement_of_slots(const PlacementInput& in, std::vector<std::vector<int32_t>> physical_to_logical) {
-  const std::vector<GpuId> gpu_of_slot = gpu_of_slots(in);
-  Placement placement;
-  for (const std::vector<int32_t>& slots : physical_to_logical) {
-    Hosts& hosts = placement.hosts.emplace_back(size_t(in.experts));
-    for (size_t slot = 0; slot < slots.size(); ++slot)
-      if (slots[slot] != kEmptySlot) hosts[size_t(slots[slot])].push_back(gpu_of_slot[slot]);
-  }
-  placement.physical_to_logical = std::move(physical_to_logical);
-  return placement;
+Placement placement_of_slots(const PlacementInput& in, const std::vector<std::vector<int32_t>>& physical_to_logical) {
+  return placement_of(physical_to_logical, slots_of_gpus(in), in.experts);
 }
 
 }  // namespace moesim

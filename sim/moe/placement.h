@@ -73,7 +73,7 @@ void check_placement(const Placement& placement, const PlacementInput& input);
 std::vector<std::vector<int32_t>> physical_to_logical_of(const Placement& placement, const PlacementInput& input);
 
 // The placement that has these experts in its slots.
-Placement placement_of_slots(const PlacementInput& in, std::vector<std::vector<int32_t>> physical_to_logical);
+Placement placement_of_slots(const PlacementInput& in, const std::vector<std::vector<int32_t>>& physical_to_logical);
 
 // [expert] its GPU if experts lie in order over GPUs, each with a share of them in proportion to its slots: equal
 // blocks where GPUs are alike. And the placement that does this in every layer, from which searches start.

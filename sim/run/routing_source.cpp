@@ -32,6 +32,21 @@ void copy_choices(const RoutingSource& source, int64_t trace_token, int64_t step
   }
 }
 
+// Tokens of the training part by the experts that they chose in two layers: [expert * experts + other].
+std::vector<int64_t> pairs_of(const RoutingSource& source, int32_t layer, int32_t other_layer) {
+  const RoutingTrace& trace = trace_of(source);
+  const size_t experts = size_t(trace.experts);
+  std::vector<int64_t> counts(experts * experts, 0);
+  for (int64_t token = 0; token < source.train_tokens; ++token) {
+    const auto chosen = choices(trace, token, layer % trace.layers).first(size_t(source.top_k));
+    const auto others = choices(trace, token, other_layer % trace.layers).first(size_t(source.top_k));
+    for (const uint16_t expert : chosen)
+      for (const uint16_t other : others)
+        if (expert != kNoExpert && other != kNoExpert) ++counts[expert * experts + other];
+  }
+  return counts;
+}
+
 // Enough drawn tokens that each is judged once in the first steps; further steps use them again.
 constexpr int64_t kDrawnChoicesMax = int64_t{1} << 27;
 
@@ -75,6 +90,26 @@ std::vector<std::vector<int64_t>> past_load(const RoutingSource& source) {
         if (chosen[size_t(k)] != kNoExpert) ++load[size_t(layer)][chosen[size_t(k)]];
     }
   return load;
+}
+
+std::pair<int64_t, int64_t> judged_part(const RoutingSource& source) {
+  return {source.train_tokens, judged_tokens(source)};
+}
+
+std::vector<std::vector<int64_t>> past_transitions(const RoutingSource& source) {
+  std::vector<std::vector<int64_t>> counts;
+  for (int32_t layer = 0; layer + 1 < source.layers; ++layer) counts.push_back(pairs_of(source, layer, layer + 1));
+  return counts;
+}
+
+std::vector<std::vector<int64_t>> past_together(const RoutingSource& source) {
+  std::vector<std::vector<int64_t>> counts;
+  for (int32_t layer = 0; layer < source.layers; ++layer) {
+    counts.push_back(pairs_of(source, layer, layer));
+    const size_t experts = size_t(trace_of(source).experts);
+    for (size_t expert = 0; expert < experts; ++expert) counts.back()[expert * experts + expert] = 0;
+  }
+  return counts;
 }
 
 StepRouting route_step(const RoutingSource& source, const Batch& batch, const Layout& layout, int64_t step) {

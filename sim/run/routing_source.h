@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sim/moe/batch.h"
@@ -26,6 +27,14 @@ RoutingSource routing_of(const LoadedScenario& loaded, const Batch& batch);
 
 // Tokens that each expert of each MoE layer got in the training part: [layer][expert].
 std::vector<std::vector<int64_t>> past_load(const RoutingSource& source);
+
+// Tokens of the training part that chose both of two experts: [layer][expert * experts + expert of the next layer] for
+// each layer but the last, and [layer][expert * experts + other expert of the layer], 0 on the diagonal.
+std::vector<std::vector<int64_t>> past_transitions(const RoutingSource& source);
+std::vector<std::vector<int64_t>> past_together(const RoutingSource& source);
+
+// The first of the judged tokens in the trace, and how many there are.
+std::pair<int64_t, int64_t> judged_part(const RoutingSource& source);
 
 // The choices of a step's tokens. Each sequence of the batch reads the judged part from a place of its own, evenly
 // spaced, and goes on there in the next step; who reaches the end starts again. Layers beyond the trace's repeat it,

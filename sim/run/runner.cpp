@@ -14,6 +14,7 @@
 #include "sim/run/link_changes.h"
 #include "sim/run/memory_plan.h"
 #include "sim/run/names.h"
+#include "sim/run/placement_input.h"
 #include "sim/run/routing_source.h"
 #include "sim/work/bounds.h"
 #include "sim/work/executor.h"
@@ -21,12 +22,6 @@
 
 namespace moesim {
 namespace {
-
-// fp8 travels with one 4-byte scale every 128 values, as DeepEP sends it.
-Bytes token_bytes(int64_t hidden, Precision precision) {
-  const Bytes values = bytes_of(hidden, precision);
-  return precision == Precision::fp8 ? values + Bytes{(hidden + 127) / 128 * 4} : values;
-}
 
 StepModel step_model(const LoadedScenario& loaded, const Layout& layout) {
   const KernelParameters& kernels = loaded.profile ? loaded.profile->kernels : loaded.scenario.cost;
@@ -51,18 +46,12 @@ Schedule schedule_of(const LoadedScenario& loaded, const Layout& layout) {
   return schedule;
 }
 
-Placement placement_of(const LoadedScenario& loaded, const Layout& layout, const RoutingSource& routing) {
-  PlacementInput in;
-  in.layers = routing.layers;
-  in.experts = loaded.model.experts;
-  in.gpus = layout.ep;
-  in.gpus_per_node = std::min(layout.gpus_per_node, layout.ep);
-  in.slots_per_gpu = (in.experts + in.gpus - 1) / in.gpus;
-  in.past_load = past_load(routing);
-  Rng rng = Rng::stream(loaded.scenario.seed, "placement");
-  Placement placement = loaded.scenario.placement.decide(in, rng);
-  check_placement(placement, in);
-  return placement;
+Placement placement_of(const LoadedScenario& loaded, const Cluster& cluster, const RoutingSource& routing,
+                       const Placement* given) {
+  const PlacementInput in = placement_input(loaded, cluster, routing);
+  if (given == nullptr) return decide_placement(loaded, in);
+  check_placement(*given, in);
+  return *given;
 }
 
 CommunicationModel communication_of(const LoadedScenario& loaded, const Topology& topology, const Placement& placement,
@@ -170,6 +159,7 @@ void check_scenario(const LoadedScenario& loaded) {
   const Cluster cluster = build_cluster(loaded);
   const Batch batch = batch_of(loaded.scenario, cluster.layout);
   plan_memory(loaded, cluster.layout, batch);
+  check_placement_file(loaded, cluster.layout);
   link_changes_of(loaded, cluster.topology);
 }
 
@@ -180,7 +170,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   const Batch batch = batch_of(scenario, layout);
   const std::vector<MemoryResult> memory = plan_memory(loaded, layout, batch);
   const RoutingSource routing_source = routing_of(loaded, batch);
-  const Placement placement = placement_of(loaded, layout, routing_source);
+  const Placement placement = placement_of(loaded, cluster, routing_source, control.placement);
   const Schedule schedule = schedule_of(loaded, layout);
 
   Routes routes(cluster.topology, scenario.seed);

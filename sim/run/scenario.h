@@ -86,6 +86,7 @@ void fields(Visitor& v, ClusterConfig& s) {
 struct ParallelismConfig {
   int32_t tp = 1;
   std::optional<int32_t> ep;
+  int32_t spare_slots = 0;
 };
 
 template <class Visitor>
@@ -94,6 +95,9 @@ void fields(Visitor& v, ParallelismConfig& s) {
   v.optional("ep", s.ep, between(1, 1'000'000),
              "GPUs over which the experts of a layer are spread (expert parallelism). All, or the most that have "
              "an expert each and divide them");
+  v.optional("spare_slots", s.spare_slots, between(0, 65535),
+             "expert slots that each GPU has in a MoE layer beyond its share of the experts, for copies; they take "
+             "memory");
 }
 
 struct PrecisionConfig {

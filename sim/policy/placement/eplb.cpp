@@ -117,7 +117,7 @@ Placement place_eplb(const PlacementInput& in, const NoOptions&, Rng&) {
       fill_slots(weights, experts[node], node_room, node * gpus_per_node * size_t(in.slots_per_gpu), slots);
     }
   }
-  return placement_of_slots(in, std::move(layers));
+  return placement_of_slots(in, layers);
 }
 
 [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(

@@ -109,7 +109,7 @@ Placement place_replicated(const PlacementInput& in, const ReplicatedOptions& op
     descend(search, checks);
     layers[layer] = std::move(search.expert);
   }
-  const Placement searched = placement_of_slots(in, std::move(layers));
+  const Placement searched = placement_of_slots(in, layers);
   return placement_of_slots(in, cheapest_layers(in, objective, {searched, contiguous_placement(in)}));
 }
 

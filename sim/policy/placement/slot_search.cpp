@@ -157,7 +157,7 @@ Placement search_layers(const PlacementInput& in, const SearchLayer& search, Rng
       search(state);
       layers[layer] = std::move(state.expert);
     }
-    ends.push_back(placement_of_slots(in, std::move(layers)));
+    ends.push_back(placement_of_slots(in, layers));
   }
   return placement_of_slots(in, cheapest_layers(in, objective, ends));
 }
