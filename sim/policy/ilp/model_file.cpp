@@ -78,7 +78,6 @@ void add_lp_sum(const Terms& terms, Of of, std::string& text) {
   size_t written = 0;
   for (const auto& term : terms) {
     const auto [column, coefficient] = of(term);
-    if (coefficient == 0) continue;
     if (written > 0 && written % 8 == 0) text += "\n ";
     text += fmt::format(" {} {} c{}", coefficient < 0 ? '-' : '+', std::abs(coefficient), column);
     ++written;
@@ -118,10 +117,10 @@ bool take_value(const Words& words, IlpSolution& solution) {
   for (size_t i = 0; i + 1 < words.size(); ++i)
     if (const auto column = column_of(words[i], 'c', 0, solution.values.size()))
       if (const auto value = number(words[i + 1])) return solution.values[*column] = *value, true;
-  // glpsol: "j 18 1" is the 18th column, counted from 1.
-  if (words.size() == 3 && words[0] == "j")
+  // glpsol: "j 18 1" is the 18th column, counted from 1; of a program without integers, "j 18 b 1 0".
+  if ((words.size() == 3 || words.size() == 5) && words[0] == "j")
     if (const auto column = column_of("j" + words[1], 'j', 1, solution.values.size()))
-      if (const auto value = number(words[2])) return solution.values[*column] = *value, true;
+      if (const auto value = number(words[words.size() == 3 ? 2 : 3])) return solution.values[*column] = *value, true;
   return false;
 }
 
@@ -129,7 +128,10 @@ bool says(const std::string& line, const char* word) { return line.find(word) !=
 
 void take_status(std::string line, const Words& words, IlpSolution& solution) {
   std::transform(line.begin(), line.end(), line.begin(), [](unsigned char c) { return char(std::tolower(c)); });
-  if (words.size() >= 5 && words[0] == "s") {  // glpsol: "s mip ROWS COLUMNS o OBJECTIVE", or bas or ipt
+  if (words.size() == 7 && words[0] == "s") {  // glpsol: "s bas ROWS COLUMNS f f OBJECTIVE": both are feasible
+    if (words[4] == "f") solution.status = words[5] == "f" ? IlpStatus::optimal : IlpStatus::unbounded;
+    if (words[4] == "n") solution.status = IlpStatus::infeasible;
+  } else if (words.size() == 6 && words[0] == "s") {  // "s mip ROWS COLUMNS o OBJECTIVE"
     if (words[4] == "o") solution.status = IlpStatus::optimal;
     if (words[4] == "n") solution.status = IlpStatus::infeasible;
     if (words[4] == "f") solution.status = IlpStatus::feasible;
@@ -158,6 +160,7 @@ std::string lp_text(const IlpProblem& problem) {
   std::string text = "Minimize\n cost:";
   std::vector<std::pair<size_t, double>> costs;
   for (size_t i = 0; i < problem.columns.size(); ++i) costs.push_back({i, problem.columns[i].cost});
+  // Columns of no cost too: glpsol numbers columns as they appear.
   add_lp_sum(costs, [](const auto& cost) { return cost; }, text);
   text += "\nSubject To\n";
   for (size_t i = 0; i < problem.rows.size(); ++i) add_lp_row(problem.rows[i], i, text);

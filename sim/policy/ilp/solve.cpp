@@ -45,6 +45,7 @@ void disbelieve(const IlpProblem& problem, bool start_holds, IlpSolution& soluti
     if (!fault.empty()) return fail(solution, fmt::format("{} gave a wrong solution: {}", solution.solver, fault));
     solution.objective = objective_of(problem, solution.values);
   }
+  if (!has_values(solution)) solution.values.clear();
   if (solution.status == IlpStatus::infeasible && start_holds)
     fail(solution, fmt::format("{} finds no solution, but there is one", solution.solver));
 }

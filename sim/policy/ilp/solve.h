@@ -10,7 +10,7 @@ namespace moesim {
 
 struct IlpOptions {
   PolicyChoice<IlpSolver> solver{"glpk"};
-  int64_t node_limit = 1000;
+  int64_t node_limit = 200;
   Percentage gap{0.001};
   std::optional<Duration> wall_limit;
 };
