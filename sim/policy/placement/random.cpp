@@ -16,9 +16,8 @@ Placement place_random(const PlacementInput& in, const NoOptions&, Rng& rng) {
     rng.shuffle(std::span(layer));
   }
   const std::vector<GpuId> block = contiguous_gpus(in);
-  return place_each(in, [&](int32_t layer, int32_t expert) {
-    return block[size_t(place[size_t(layer)][size_t(expert)])];
-  });
+  return place_each(in,
+                    [&](int32_t layer, int32_t expert) { return block[size_t(place[size_t(layer)][size_t(expert)])]; });
 }
 
 [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(

@@ -305,9 +305,10 @@ TEST(ModelFile, HoldsTheProgramInBothFormats) {
             "NAME moesim FREE\nROWS\n N cost\n E r0\n L r1\n G r2\nCOLUMNS\n M0 'MARKER' 'INTORG'\n c0 cost 2.5\n"
             " c0 r0 1\n c0 r2 1\n M1 'MARKER' 'INTEND'\n c1 cost 0\n c1 r0 -2\n c1 r1 1\nRHS\n rhs r0 3\n rhs r1 4\n"
             " rhs r2 0.5\nRANGES\n range r1 3\nBOUNDS\n LO bound c0 0\n UP bound c0 1\n FR bound c1\nENDATA\n");
-  EXPECT_EQ(lp_text(problem),
-            "Minimize\n cost: + 2.5 c0 + 0 c1\nSubject To\n r0: + 1 c0 - 2 c1 = 3\n r1low: + 1 c1 >= 1\n r1: + 1 c1 <= 4\n"
-            " r2low: + 1 c0 >= 0.5\nBounds\n 0 <= c0 <= 1\n -inf <= c1 <= +inf\nGeneral\n c0\nEnd\n");
+  EXPECT_EQ(
+      lp_text(problem),
+      "Minimize\n cost: + 2.5 c0 + 0 c1\nSubject To\n r0: + 1 c0 - 2 c1 = 3\n r1low: + 1 c1 >= 1\n r1: + 1 c1 <= 4\n"
+      " r2low: + 1 c0 >= 0.5\nBounds\n 0 <= c0 <= 1\n -inf <= c1 <= +inf\nGeneral\n c0\nEnd\n");
 }
 
 }  // namespace

@@ -96,11 +96,11 @@ TEST(Exflow, IsNeverWorseThanRecursiveBisectionOrContiguous) {
     in.gpus_per_node = seed < 3 ? 4 : 8;
     ProgramOptions options;
     options.node_limit = 20;
-    const Placement placement = placement_by_settings("exflow", R"("node_limit": 20)", in);
+    const Placement placement = placement_by_settings("exflow", R"("node_limit": 20, "window": 1)", in);
     std::vector<int32_t> all(8);
     std::iota(all.begin(), all.end(), 0);
     const PartProblem p = part_problem(in, std::vector(6, all), std::vector<int32_t>(size_t(gpus), 8 / gpus));
-    const Parts halves = bisect_parts(p, 2, options).parts;
+    const Parts halves = bisect_parts(p, 1, options).parts;
     const Placement bisection =
         place_each(in, [&](int32_t layer, int32_t expert) { return halves[size_t(layer)][size_t(expert)]; });
     EXPECT_LE(steps_of(in, placement), steps_of(in, bisection));

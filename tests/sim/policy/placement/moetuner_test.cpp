@@ -16,6 +16,7 @@ ProgramOptions exact() {
   ProgramOptions options;
   options.gap = {0};
   options.node_limit = 100000;
+  options.columns_max = 2000;
   return options;
 }
 
