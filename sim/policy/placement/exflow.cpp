@@ -13,7 +13,7 @@ namespace moesim {
 namespace {
 
 struct ExflowOptions : ProgramOptions {
-  int32_t window = 2;
+  int32_t window = 1;
 };
 
 template <class Visitor>
