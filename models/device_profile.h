@@ -30,6 +30,9 @@ struct HostParameters {
   Duration issue;             // of one kernel, in a process of its own
   Duration issue_in_group;    // ... where several ranks run on one host
   Duration issue_collective;  // of one collective
+  Duration gap;               // on the GPU, between kernels that are launched one by one
+  Duration start;             // before the first kernel of what is measured
+  Duration routing_in_group;  // before a MoE layer, where several ranks tell each other how much they will send
 };
 
 template <class Visitor>
@@ -38,6 +41,10 @@ void fields(Visitor& v, HostParameters& s) {
   v.optional("issue", s.issue, range, "host time of one kernel launched eagerly, one rank");
   v.optional("issue_in_group", s.issue_in_group, range, "the same where several ranks run");
   v.optional("issue_collective", s.issue_collective, range, "host time of one collective launched eagerly");
+  v.optional("gap", s.gap, range, "on the GPU, what a kernel launched eagerly takes longer than as a node of a graph");
+  v.optional("start", s.start, range, "host time before the first kernel of a measurement");
+  v.optional("routing_in_group", s.routing_in_group, range,
+             "host time of each MoE layer beside its kernels, where several ranks run eagerly");
 }
 
 // A copy by a copy engine: latency + bytes / rate.

@@ -81,7 +81,9 @@ KernelCost kernel_cost(const CostModel& model, const Gate& gate) {
 }
 
 KernelCost kernel_cost(const CostModel& model, const MoveRows& move) {
-  return pass(model, (move.rows_read + move.rows_written) * move.width, parameters_of(model.kernels, move.pass));
+  const PassParameters& parameters = parameters_of(model.kernels, move.pass);
+  const double rows = double(move.rows_read) + parameters.written * double(move.rows_written);
+  return pass(model, int64_t(rows * double(move.width)), parameters);
 }
 
 KernelCost kernel_cost(const CostModel& model, const ElementWise& work) {

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <boost/algorithm/string/classification.hpp>
+#include <boost/algorithm/string/split.hpp>
 #include <filesystem>
 
 #include "models/catalogue.h"
@@ -8,6 +11,7 @@
 #include "sim/config/atomic_file.h"
 #include "sim/config/error.h"
 #include "sim/config/json_text.h"
+#include "sim/config/suggest.h"
 #include "validation/fit/calibration.h"
 #include "validation/fit/sanity.h"
 
@@ -23,6 +27,8 @@ po::options_description options() {
       "base", po::value<std::string>(), "profile to start from; what is not measured stays as it is there")(
       "hold-out", po::value<std::string>()->default_value(""),
       "keep records from the fit and report errors on them, instead of cross-validation: models=NAME,NAME or every=N")(
+      "other-host", po::value<std::string>()->default_value(""),
+      "files (FILE,FILE) of another machine with this GPU: what its host decides says little of this profile's")(
       "folds", po::value<int>()->default_value(4), "parts of the cross-validation; 0: none")(
       "scale-to", po::value<std::string>(), "write the profile for this GPU instead, scaled by the data sheets")(
       "format", po::value<std::string>()->default_value("text"), "what to print: text or json");
@@ -60,6 +66,21 @@ std::string gpu_of(const std::vector<MeasurementFile>& files, const std::string&
   return files.front().gpu;
 }
 
+// Marks the files that --other-host names.
+void mark_other_hosts(const std::string& names, std::vector<MeasurementFile>& files) {
+  if (names.empty()) return;
+  std::vector<std::string> wanted;
+  boost::split(wanted, names, boost::is_any_of(","));
+  std::vector<std::string> known;
+  for (const MeasurementFile& file : files) known.push_back(file.source);
+  for (const std::string& name : wanted) {
+    const auto place = std::find(known.begin(), known.end(), std::filesystem::path(name).filename().string());
+    if (place == known.end())
+      throw ConfigError("--other-host", fmt::format("no file given is {}{}", in_quotes(name), suggestion(name, known)));
+    files[size_t(place - known.begin())].is_other_host = true;
+  }
+}
+
 void check_files(const std::vector<MeasurementFile>& files, const GpuSpec& gpu) {
   std::vector<Fault> faults;
   for (const MeasurementFile& file : files)
@@ -74,7 +95,7 @@ void check_files(const std::vector<MeasurementFile>& files, const GpuSpec& gpu) 
 std::string command_text(const po::variables_map& given, const std::vector<MeasurementFile>& files) {
   std::string text = "moesim calibrate";
   for (const MeasurementFile& file : files) text += " " + file.source;
-  for (const char* option : {"base", "gpu", "hold-out", "name", "stack"}) {
+  for (const char* option : {"base", "gpu", "hold-out", "name", "other-host", "stack"}) {
     const std::string value = text_of(given, option, "");
     if (value.empty()) continue;
     const bool is_path = std::string(option) == "base" && value.ends_with(".json");
@@ -98,6 +119,7 @@ CalibrationInput input_of(const po::variables_map& given, std::vector<Measuremen
   input.base.stack = text_of(given, "stack", files.front().software);
   input.base.machine = files.front().device;
   input.base.command = command_text(given, files);
+  mark_other_hosts(given["other-host"].as<std::string>(), files);
   input.base.scaled_from.clear();
   input.hold_out = parse_hold_out(given["hold-out"].as<std::string>());
   check_hold_out(input.hold_out, files);

@@ -24,6 +24,7 @@ Slots slots_of(const std::vector<std::vector<GpuId>>& hosts, int32_t ep) {
 
 LayerTraffic layer_traffic(const StepRouting& routing, const Placement& placement, const Layout& layout,
                            TokenCopies copies, int32_t moe_layer, int32_t part, int32_t parts) {
+  if (routing.is_counts()) return traffic_of_counts(routing, placement, layout, copies, moe_layer, part, parts);
   const auto& hosts = placement.hosts[size_t(moe_layer)];
   const Slots slots = slots_of(hosts, layout.ep);
   const size_t gpus = size_t(layout.gpus);

@@ -36,4 +36,9 @@ struct LayerTraffic {
 LayerTraffic layer_traffic(const StepRouting& routing, const Placement& placement, const Layout& layout,
                            TokenCopies copies, int32_t moe_layer, int32_t part, int32_t parts);
 
+// The same where only counts are known: a GPU's part of each count, spread evenly over the expert's hosts. CHECKs that
+// copies are per_expert, as nobody knows which choices belong to one token.
+LayerTraffic traffic_of_counts(const StepRouting& routing, const Placement& placement, const Layout& layout,
+                               TokenCopies copies, int32_t moe_layer, int32_t part, int32_t parts);
+
 }  // namespace moesim

@@ -51,6 +51,9 @@ std::vector<FitParameter> all_below(const DeviceProfile& profile, const std::str
   std::vector<FitParameter> parameters;
   for (const std::string& path : numbers_below(profile, below)) {
     if (path.find("/corrections/") != std::string::npos) continue;  // corrections.h
+    // Where as many rows are written as are read, nothing tells the two apart.
+    const bool moves_fewer = below.ends_with("/unpermute") || below.ends_with("scatter_add");
+    if (path.ends_with("/written") && !moves_fewer && !below.ends_with("/permute")) continue;
     const ValueRange range = profile_range(path);
     if (path.ends_with("/launch"))
       parameters.push_back(launch_of(path));
@@ -62,6 +65,24 @@ std::vector<FitParameter> all_below(const DeviceProfile& profile, const std::str
       parameters.push_back({path, std::max(range.low, range.high * 1e-6), range.high});
   }
   return parameters;
+}
+
+// The tiles of a library differ in shape alone: rates of each by itself are not told apart by what is measured, which
+// is the fastest tile's time.
+std::vector<FitParameter> with_tied_tiles(std::vector<FitParameter> parameters) {
+  std::vector<FitParameter> tied;
+  for (FitParameter& parameter : parameters) {
+    const auto of_tile = parameter.path.find("/tiles/");
+    if (of_tile == std::string::npos || parameter.path.find("/tiles/0/") != std::string::npos) {
+      tied.push_back(std::move(parameter));
+      continue;
+    }
+    const std::string member = parameter.path.substr(parameter.path.rfind('/'));
+    const std::string first = parameter.path.substr(0, of_tile) + "/tiles/0" + member;
+    for (FitParameter& other : tied)
+      if (other.path == first) other.tied.push_back(parameter.path);
+  }
+  return tied;
 }
 
 std::vector<Alternative> whole_numbers(const std::string& path, const std::vector<int64_t>& values) {
@@ -77,7 +98,8 @@ FitPart host_part() {
   FitPart part;
   part.name = "host";
   part.form = "kernels are issued one after another; none starts before it was issued";
-  part.parameters = {host_time("host/issue"), host_time("host/issue_in_group"), host_time("host/issue_collective")};
+  for (const char* member : {"issue", "issue_in_group", "issue_collective", "gap", "start", "routing_in_group"})
+    part.parameters.push_back(host_time(std::string("host/") + member));
   part.noise = [](const Measurement& m, const std::string&) { return as<LaunchRecord>(m) ? kernel_noise(m) : 0; };
   return part;
 }
@@ -86,7 +108,7 @@ FitPart gemm_part(const DeviceProfile& profile) {
   FitPart part;
   part.name = "kernels/gemm";
   part.form = "launch + (whole waves of the fastest tile^4 + bytes^4)^(1/4)";
-  part.parameters = all_below(profile, part.name);
+  part.parameters = with_tied_tiles(all_below(profile, part.name));
   part.choices = {whole_numbers("kernels/gemm/split_k", {128, 256, 512, 1024, 2048, 4096})};
   part.noise = [](const Measurement& m, const std::string&) { return as<GemmRecord>(m) ? kernel_noise(m) : 0; };
   return part;
@@ -120,7 +142,7 @@ FitPart grouped_gemm_part(const DeviceProfile& profile) {
 FitPart attention_part(const DeviceProfile& profile) {
   FitPart part;
   part.name = "kernels/attention";
-  part.form = "launch + queries and results over memory + (products^4 + keys and values^4)^(1/4)";
+  part.form = "launch + queries and results over memory + (products and softmax^4 + keys and values^4)^(1/4)";
   part.parameters = all_below(profile, part.name);
   part.noise = [](const Measurement& m, const std::string&) { return as<AttentionRecord>(m) ? kernel_noise(m) : 0; };
   return part;
@@ -205,11 +227,12 @@ FitPart offload_part() {
   return part;
 }
 
-// No parameters of their own: what they say, the joint fit hears.
-FitPart layers_part() {
+// What layers say of other parts' parameters, the joint fit hears.
+FitPart layers_part(const DeviceProfile& profile) {
   FitPart part;
   part.name = "layers";
-  part.form = "the whole MoE layer, simulated";
+  part.form = "the whole MoE layer, simulated; long products lose to the power limit";
+  part.parameters = all_below(profile, "kernels/throttle");
   part.noise = [](const Measurement& m, const std::string& phase) {
     const auto* layer = as<MoeLayerRecord>(m);
     if (!layer || phase != "layer") return 0.0;
@@ -230,6 +253,11 @@ FitPart steps_part(const std::string& name, const std::string& wanted_phase, dou
 }
 
 }  // namespace
+
+void set_parameter(DeviceProfile& profile, const FitParameter& parameter, double value) {
+  set_profile_value(profile, parameter.path, value);
+  for (const std::string& path : parameter.tied) set_profile_value(profile, path, value);
+}
 
 std::vector<FitPart> fit_parts(const DeviceProfile& profile, const GpuSpec& gpu) {
   std::vector<FitPart> parts{host_part(),
@@ -255,7 +283,7 @@ std::vector<FitPart> fit_parts(const DeviceProfile& profile, const GpuSpec& gpu)
   parts.push_back(collectives_part(gpu));
   parts.push_back(cpu_part(profile));
   parts.push_back(offload_part());
-  parts.push_back(layers_part());
+  parts.push_back(layers_part(profile));
   parts.push_back(steps_part("steps", "graph", kStepNoise));
   parts.push_back(steps_part("steps_eager", "eager", kPhaseNoise));
   return parts;
@@ -288,8 +316,11 @@ bool permutes(const Measurement& m) {
   return as<MoeLayerRecord>(m) && std::any_of(m.times.begin(), m.times.end(), is_permute);
 }
 
-// Whether a layer on one GPU has phases of its own, but none that regroups.
+// Whether a layer on one GPU has phases of its own, but none that regroups. PyTorch's steps that gather their rows
+// back do not either.
 bool orders_by_permuting(const Measurement& m) {
+  const auto* step = as<ModelStepRecord>(m);
+  if (step && step->ranks == 1 && !step->scatters) return true;
   const auto* layer = as<MoeLayerRecord>(m);
   const auto is_regroup = [](const PhaseTime& time) { return time.phase == "regroup"; };
   return layer && layer->ranks == 1 && permutes(m) && std::none_of(m.times.begin(), m.times.end(), is_regroup);
