@@ -151,6 +151,9 @@ struct KernelParameters {
   ThrottleParameters throttle;
   AttentionParameters attention;
   PassParameters gate{6, Duration{3'900'000}, 0.642};     // softmax, top-k, sort and counts; a fused gate has 1 or 2
+  // Where they are measured alone, and no part of `gate`: their time goes with tokens x experts.
+  PassParameters softmax{0, Duration{3'900'000}, 0.642};
+  PassParameters top_k{0, Duration{3'900'000}, 0.642};
   PassParameters norm{2, Duration{3'900'000}, 0.642};     // with the residual added before
   PassParameters permute{0, Duration{3'900'000}, 0.985};  // dispatch packs
   PassParameters regroup{1, Duration{3'900'000}, 0.985};  // rows still in L2 help
@@ -171,6 +174,8 @@ void fields(Visitor& v, KernelParameters& s) {
   v.optional("throttle", s.throttle, "of GEMMs, dense and grouped, under the power limit");
   v.optional("attention", s.attention, "attention over the KV cache");
   v.optional("gate", s.gate, "softmax, top-k and the order of copies by expert, behind the router's GEMM");
+  v.optional("softmax", s.softmax, "of the scores, where it is a kernel beside `gate`");
+  v.optional("top_k", s.top_k, "choice of experts, where it is a kernel beside `gate`");
   v.optional("norm", s.norm, "norms, with the residual added before");
   v.optional("permute", s.permute, "a token's copies put in the order of their destinations, before dispatch");
   v.optional("regroup", s.regroup, "received copies put in the order of their experts");

@@ -49,6 +49,12 @@ std::optional<KernelCost> pass_cost(CostModel cost, const PassRecord& pass) {
     cost.kernels.elementwise.kernels = 1;
     return kernel_cost(cost, ElementWise{values, values});
   }
+  // Alone on [tokens, experts] scores; the gate's own GEMM is another record.
+  for (const auto& [op, alone] : {std::pair{"softmax", &cost.kernels.softmax}, {"topk", &cost.kernels.top_k}})
+    if (pass.op == op && alone->kernels > 0) {
+      cost.kernels.elementwise = *alone;
+      return kernel_cost(cost, ElementWise{2 * values, 2 * values});
+    }
   if (pass.op == "scale_rows" || pass.op == "silu") return kernel_cost(cost, ElementWise{values, values});
   if (pass.op == "add" || pass.op == "mul") return kernel_cost(cost, ElementWise{2 * values, values});
   if (pass.op == "zeros") return kernel_cost(cost, ElementWise{0, values});

@@ -265,6 +265,8 @@ std::vector<FitPart> fit_parts(const DeviceProfile& profile, const GpuSpec& gpu)
                              grouped_gemm_part(profile),
                              attention_part(profile),
                              pass_part(profile, "gate", {"gate", "order"}, "gate"),
+                             pass_part(profile, "softmax", {"softmax"}, ""),
+                             pass_part(profile, "top_k", {"topk"}, ""),
                              pass_part(profile, "norm", {"rms_norm"}, ""),
                              pass_part(profile, "permute", {"permute", "gather_tokens"}, "permute"),
                              pass_part(profile, "regroup", {"regroup", "gather"}, "regroup"),
@@ -326,6 +328,15 @@ bool orders_by_permuting(const Measurement& m) {
   return layer && layer->ranks == 1 && permutes(m) && std::none_of(m.times.begin(), m.times.end(), is_regroup);
 }
 
+// Softmax and top-k leave the gate's kernels for kernels of their own.
+void measure_gate_apart(KernelParameters& kernels) {
+  for (PassParameters* alone : {&kernels.softmax, &kernels.top_k}) {
+    if (alone->kernels > 0) continue;
+    alone->kernels = 1;
+    kernels.gate.kernels = std::max(1, kernels.gate.kernels - 1);
+  }
+}
+
 void prepare_collectives(DeviceProfile& profile, const GpuSpec& gpu) {
   if (!profile.collectives.copy_rate) profile.collectives.copy_rate = Rate{0.3 * gpu.memory_bandwidth.bytes_per_s};
   if (!profile.scale_up && gpu.scale_up) profile.scale_up = Rate{0.9 * gpu.scale_up->bytes_per_s};
@@ -341,6 +352,7 @@ void prepare_profile(DeviceProfile& profile, const GpuSpec& gpu, const std::vect
     for (const Measurement& m : file.records) {
       prepare_copies(profile.copies, gpu, m);
       if (permutes(m)) profile.kernels.permute.kernels = std::max(1, profile.kernels.permute.kernels);
+      if (const auto* pass = as<PassRecord>(m); pass && pass->op == "topk") measure_gate_apart(profile.kernels);
       if (const auto* expert = as<CpuExpertRecord>(m)) threads.insert(expert->threads);
       if (orders_by_permuting(m)) profile.kernels.regroup_alone = false;
       const auto* offload = as<OffloadRecord>(m);
