@@ -9,6 +9,7 @@
 #include "sim/config/error.h"
 #include "sim/config/json_text.h"
 #include "validation/fit/calibration.h"
+#include "validation/fit/host_records.h"
 #include "validation/fit/sanity.h"
 
 namespace moesim {
@@ -23,7 +24,9 @@ po::options_description options() {
       "base", po::value<std::string>(), "profile to start from; what is not measured stays as it is there")(
       "hold-out", po::value<std::string>()->default_value(""),
       "keep records from the fit and report errors on them, instead of cross-validation: models=NAME,NAME or every=N")(
-      "folds", po::value<int>()->default_value(4), "parts of the cross-validation; 0: none")(
+      "host", po::value<std::string>(),
+      "files, NAME,NAME, of the host that the profile describes: CPU experts and offloaded layers of others are left "
+      "out (default: all)")("folds", po::value<int>()->default_value(4), "parts of the cross-validation; 0: none")(
       "scale-to", po::value<std::string>(), "write the profile for this GPU instead, scaled by the data sheets")(
       "format", po::value<std::string>()->default_value("text"), "what to print: text or json");
   return options;
@@ -74,7 +77,7 @@ void check_files(const std::vector<MeasurementFile>& files, const GpuSpec& gpu) 
 std::string command_text(const po::variables_map& given, const std::vector<MeasurementFile>& files) {
   std::string text = "moesim calibrate";
   for (const MeasurementFile& file : files) text += " " + file.source;
-  for (const char* option : {"base", "gpu", "hold-out", "name", "stack"}) {
+  for (const char* option : {"base", "gpu", "hold-out", "host", "name", "stack"}) {
     const std::string value = text_of(given, option, "");
     if (value.empty()) continue;
     const bool is_path = std::string(option) == "base" && value.ends_with(".json");
@@ -90,6 +93,7 @@ CalibrationInput input_of(const po::variables_map& given, std::vector<Measuremen
   const std::string gpu = gpu_of(files, text_of(given, "gpu", ""));
   input.gpu = load_gpu(gpu);
   check_files(files, input.gpu);
+  keep_host_records(text_of(given, "host", ""), files);
   const bool has_base = given.count("base") > 0;
   if (has_base) input.base = scaled_profile(load_profile(given["base"].as<std::string>()), gpu);
   const std::string stack_name = files.front().format;  // "pytorch", "moesim-bench"
