@@ -1,8 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <boost/algorithm/string/classification.hpp>
-#include <boost/algorithm/string/split.hpp>
 #include <filesystem>
 
 #include "models/catalogue.h"
@@ -11,8 +8,8 @@
 #include "sim/config/atomic_file.h"
 #include "sim/config/error.h"
 #include "sim/config/json_text.h"
-#include "sim/config/suggest.h"
 #include "validation/fit/calibration.h"
+#include "validation/fit/other_hosts.h"
 #include "validation/fit/sanity.h"
 
 namespace moesim {
@@ -64,21 +61,6 @@ std::string gpu_of(const std::vector<MeasurementFile>& files, const std::string&
                                                  files.front().source, files.front().gpu));
   }
   return files.front().gpu;
-}
-
-// Marks the files that --other-host names.
-void mark_other_hosts(const std::string& names, std::vector<MeasurementFile>& files) {
-  if (names.empty()) return;
-  std::vector<std::string> wanted;
-  boost::split(wanted, names, boost::is_any_of(","));
-  std::vector<std::string> known;
-  for (const MeasurementFile& file : files) known.push_back(file.source);
-  for (const std::string& name : wanted) {
-    const auto place = std::find(known.begin(), known.end(), std::filesystem::path(name).filename().string());
-    if (place == known.end())
-      throw ConfigError("--other-host", fmt::format("no file given is {}{}", in_quotes(name), suggestion(name, known)));
-    files[size_t(place - known.begin())].is_other_host = true;
-  }
 }
 
 void check_files(const std::vector<MeasurementFile>& files, const GpuSpec& gpu) {

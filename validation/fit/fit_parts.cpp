@@ -200,7 +200,7 @@ FitPart cpu_part(const DeviceProfile& profile) {
   FitPart part;
   part.name = "cpu";
   part.form = "an expert: fixed time + the larger of bytes over DRAM or cache rate and products";
-  part.parameters = {launch_of("cpu/expert"), launch_of("cpu/wake_up"), {"cpu/beside_copies", 1, 4}};
+  part.parameters = {launch_of("cpu/expert")};
   for (size_t i = 0; i < profile.cpu.threads.size(); ++i) {
     part.parameters.push_back({fmt::format("cpu/threads/{}/memory", i), 1e9, 2e12, true});
     part.parameters.push_back({fmt::format("cpu/threads/{}/cache", i), 1e9, 1e13, true});
@@ -216,10 +216,16 @@ FitPart cpu_part(const DeviceProfile& profile) {
 FitPart offload_part() {
   FitPart part;
   part.name = "interference";
-  part.form = "copies and GEMMs take so many times longer beside each other, and beside CPU experts";
+  part.form =
+      "copies and GEMMs take so many times longer beside each other, and beside CPU experts, which start when all "
+      "experts of the GPU are issued";
   part.parameters = {{"interference/gemm_beside_copies", 1, 3},
                      {"interference/copies_beside_gemm", 1, 3},
-                     {"interference/copies_beside_cpu", 1, 3}};
+                     {"interference/copies_beside_cpu", 1, 3},
+                     {"cpu/beside_copies", 1, 4},
+                     launch_of("cpu/wake_up"),
+                     launch_of("copies/host_to_device/gap"),
+                     host_time("host/issue_expert")};
   part.noise = [](const Measurement& m, const std::string& phase) {
     if (as<OverlapRecord>(m)) return kCpuNoise;
     return as<OffloadRecord>(m) && phase != "cpu" ? kCpuNoise : 0.0;
@@ -357,6 +363,7 @@ void prepare_profile(DeviceProfile& profile, const GpuSpec& gpu, const std::vect
       if (orders_by_permuting(m)) profile.kernels.regroup_alone = false;
       const auto* offload = as<OffloadRecord>(m);
       if (offload && offload->cpu > 0) threads.insert(offload->threads);
+      if (offload && offload->hit > 0 && !profile.host.issue_expert) profile.host.issue_expert = 70_us;
     }
   }
   for (const int32_t count : threads) {

@@ -41,13 +41,9 @@ struct FileRecord {
 // Where another machine's host decides, it says little of this one. Its GPU is alike: graph replays and long kernels
 // count as they are.
 constexpr double kOtherHostNoise_us = 100;
-constexpr double kOtherCpuNoise = 0.3;
 
 double noise_of_host(const FileRecord& record, const PhaseTime& time) {
   if (!record.file->is_other_host) return 0;
-  const bool has_cpu = std::holds_alternative<CpuExpertRecord>(record.measurement->what) ||
-                       std::holds_alternative<OffloadRecord>(record.measurement->what);
-  if (has_cpu) return kOtherCpuNoise;
   const bool is_graph = record.measurement->launch == Launch::graph && time.phase != "eager";
   return is_graph || time.phase == "graph" ? 0 : kOtherHostNoise_us / time.median_us;
 }
