@@ -9,12 +9,14 @@ namespace moesim {
 namespace {
 
 // Round k of either half: rank r passes on shard r - 1 - k (reduce-scatter) or r - k (all-gather), modulo the ranks, so
-// that rank r ends the first half owning shard r and starts the second with it.
+// that rank r ends the first half owning shard r and starts the second with it. What a rank sends it got in the round
+// before, but in the first of all rounds.
 void add_ring_rounds(PlanBuilder& plan, int32_t first_phase, const ReductionInput& in, bool gather) {
   for (int32_t round = 0; round + 1 < in.ranks; ++round)
     for (int32_t rank = 0; rank < in.ranks; ++rank) {
       const int32_t shard = (rank - (gather ? 0 : 1) - round + in.ranks) % in.ranks;
-      plan.add(first_phase + round, rank, (rank + 1) % in.ranks, shard_piece(in.bytes, in.ranks, shard, !gather));
+      plan.add(first_phase + round, rank, (rank + 1) % in.ranks, shard_piece(in.bytes, in.ranks, shard, !gather),
+               first_phase + round > 0);
     }
 }
 
@@ -23,7 +25,11 @@ CollectivePlan reduce_ring(const ReductionInput& in, const NoOptions&, Rng&) {
   PlanBuilder plan(2 * half, 1, in.keep_content);
   if (in.reduction != Reduction::all_gather) add_ring_rounds(plan, 0, in, false);
   if (in.reduction != Reduction::reduce_scatter) add_ring_rounds(plan, half, in, true);
-  return plan.take();
+  CollectivePlan rounds = plan.take();
+  // Its own shard a rank copies to the result of an all-gather, and adds at the end of a reduce-scatter; in an
+  // all-reduce that is part of passing it on.
+  if (in.reduction != Reduction::all_reduce) rounds.own = shard_bytes(in.bytes, in.ranks, 0);
+  return rounds;
 }
 
 [[maybe_unused]] const bool registered = Registry<ReductionAlgorithm>::instance().add(
