@@ -12,11 +12,12 @@ namespace {
 // that rank r ends the first half owning shard r and starts the second with it. What a rank sends it got in the round
 // before, but in the first of all rounds.
 void add_ring_rounds(PlanBuilder& plan, int32_t first_phase, const ReductionInput& in, bool gather) {
+  const bool follows = gather && in.reduction == Reduction::all_reduce;
   for (int32_t round = 0; round + 1 < in.ranks; ++round)
     for (int32_t rank = 0; rank < in.ranks; ++rank) {
       const int32_t shard = (rank - (gather ? 0 : 1) - round + in.ranks) % in.ranks;
       plan.add(first_phase + round, rank, (rank + 1) % in.ranks, shard_piece(in.bytes, in.ranks, shard, !gather),
-               first_phase + round > 0);
+               follows || round > 0);
     }
 }
 
