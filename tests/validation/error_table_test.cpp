@@ -56,7 +56,8 @@ TEST(ErrorTable, ShowsCollectivesByBytesToo) {
                                        compared("copy", "all", "all", 100, 100)};
   std::string rows;
   for (const ErrorRow& row : collective_rows(all)) rows += row.kind + ", " + row.size + "; ";
-  EXPECT_EQ(rows, "collectives, 64 KB to 32 MB; collectives, over 32 MB; a, over 32 MB; b, 64 KB to 32 MB; b, over 32 MB; ");
+  EXPECT_EQ(rows,
+            "collectives, 64 KB to 32 MB; collectives, over 32 MB; a, over 32 MB; b, 64 KB to 32 MB; b, over 32 MB; ");
   EXPECT_NEAR(collective_rows(all)[1].median, 0.20, 1e-12);
   EXPECT_EQ(collective_rows(all)[1].n, 2);
   const ErrorTable table = error_table(all);

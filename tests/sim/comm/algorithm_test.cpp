@@ -61,8 +61,7 @@ TEST(HierarchicalAllToAll, HasTheMessageSizesOfTutel) {
 TEST(RingReduction, PassesOnWhatCameInTheRoundBefore) {
   for (const Reduction reduction : {Reduction::all_reduce, Reduction::reduce_scatter, Reduction::all_gather})
     for (const int32_t ranks : {2, 3, 5}) {
-      const CollectivePlan plan =
-          planned<ReductionAlgorithm>("ring", {reduction, ranks, Bytes{100 * ranks}, {}, true});
+      const CollectivePlan plan = planned<ReductionAlgorithm>("ring", {reduction, ranks, Bytes{100 * ranks}, {}, true});
       std::vector<int64_t> came(size_t(ranks), -1);  // the offset of the shard that each rank got last
       for (size_t round = 0; round < plan.rounds.size(); ++round) {
         std::vector<int64_t> comes(size_t(ranks), -1);

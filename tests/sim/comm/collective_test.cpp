@@ -101,8 +101,8 @@ std::vector<Duration> lengths_of_rank_0(const CollectivePlan& plan, const Softwa
 }
 
 // A ring of two ranks over 2,000 bytes at 1 GB/s, in shards of 1 us. A rank of an all-gather sends its own, gets the
-// other and copies its own: 3 us; a reduce-scatter adds its own. In an all-reduce it sends one, gets one and passes that
-// on, gets the other: 2 + 1 us.
+// other and copies its own: 3 us; a reduce-scatter adds its own. In an all-reduce it sends one, gets one and passes
+// that on, gets the other: 2 + 1 us.
 TEST(AddCollective, HandlesOnceWhatIsPassedOn) {
   const SoftwareStack stack{
       .launch = 10_us, .round = 1_us, .send = {}, .receive = {}, .copy_rate = Rate{1e9}, .point_to_point = 5_us};
@@ -116,8 +116,8 @@ TEST(AddCollective, HandlesOnceWhatIsPassedOn) {
   EXPECT_EQ(lengths_of_rank_0(send_receive(0, 1, 2'000_B), stack), (std::vector<Duration>{17_us}));
 }
 
-// 10 us + 1 ns a byte, or 4 us + 3 ns a byte: alike at 3,000 bytes of both ranks together. What comes beside the kernel,
-// here 5 us, is the same for both.
+// 10 us + 1 ns a byte, or 4 us + 3 ns a byte: alike at 3,000 bytes of both ranks together. What comes beside the
+// kernel, here 5 us, is the same for both.
 TEST(AddCollective, TakesTheProtocolOfSmallMessagesWhereItIsFaster) {
   const SoftwareStack stack{.launch = 10_us,
                             .round = {},
