@@ -27,9 +27,7 @@ CollectivePlan reduce_ring(const ReductionInput& in, const NoOptions&, Rng&) {
   if (in.reduction != Reduction::all_gather) add_ring_rounds(plan, 0, in, false);
   if (in.reduction != Reduction::reduce_scatter) add_ring_rounds(plan, half, in, true);
   CollectivePlan rounds = plan.take();
-  // Its own shard a rank copies to the result of an all-gather, and adds at the end of a reduce-scatter; in an
-  // all-reduce that is part of passing it on.
-  if (in.reduction != Reduction::all_reduce) rounds.own = shard_bytes(in.bytes, in.ranks, 0);
+  rounds.own = own_shard(in);
   return rounds;
 }
 

@@ -100,19 +100,22 @@ std::vector<Duration> lengths_of_rank_0(const CollectivePlan& plan, const Softwa
   return lengths;
 }
 
-// A ring of two ranks over 2,000 bytes at 1 GB/s, in shards of 1 us. A rank of an all-gather sends its own, gets the
-// other and copies its own: 3 us; a reduce-scatter adds its own. In an all-reduce it sends one, gets one and passes
-// that on, gets the other: 2 + 1 us.
+// Two ranks and 2,000 bytes at 1 GB/s, in shards of 1 us. A rank of an all-gather sends its own, gets the other and
+// copies its own: 3 us; a reduce-scatter adds its own. In an all-reduce it sends one, gets one and passes that on, gets
+// the other: 2 + 1 us. With two ranks rings and direct reductions are alike.
 TEST(AddCollective, HandlesOnceWhatIsPassedOn) {
   const SoftwareStack stack{
       .launch = 10_us, .round = 1_us, .send = {}, .receive = {}, .copy_rate = Rate{1e9}, .point_to_point = 5_us};
   Rng rng(1);
-  const auto ring = [&](Reduction reduction) {
-    return lengths_of_rank_0(PolicyChoice<ReductionAlgorithm>("ring").decide({reduction, 2, 2'000_B}, rng), stack);
-  };
-  EXPECT_EQ(ring(Reduction::all_gather), (std::vector<Duration>{13_us}));
-  EXPECT_EQ(ring(Reduction::reduce_scatter), (std::vector<Duration>{13_us}));
-  EXPECT_EQ(ring(Reduction::all_reduce), (std::vector<Duration>{12_us, 2_us}));
+  for (const char* name : {"ring", "direct"}) {
+    SCOPED_TRACE(name);
+    const auto lengths = [&](Reduction reduction) {
+      return lengths_of_rank_0(PolicyChoice<ReductionAlgorithm>(name).decide({reduction, 2, 2'000_B}, rng), stack);
+    };
+    EXPECT_EQ(lengths(Reduction::all_gather), (std::vector<Duration>{13_us}));
+    EXPECT_EQ(lengths(Reduction::reduce_scatter), (std::vector<Duration>{13_us}));
+    EXPECT_EQ(lengths(Reduction::all_reduce), (std::vector<Duration>{12_us, 2_us}));
+  }
   EXPECT_EQ(lengths_of_rank_0(send_receive(0, 1, 2'000_B), stack), (std::vector<Duration>{17_us}));
 }
 
