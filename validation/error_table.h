@@ -23,6 +23,7 @@ struct Comparison {
   double measured_us = 0;
   double predicted_us = 0;
   std::string dropped;  // empty: it counts
+  std::string bytes{};  // of a collective that could count: "over 32 MB", or "64 KB to 32 MB" where it is in a graph
 
   double error() const { return predicted_us / measured_us - 1; }
 };
@@ -78,6 +79,10 @@ double quantile(std::vector<double> values, double fraction);
 ErrorSummary error_summary(const std::vector<double>& errors);
 
 ErrorTable error_table(std::span<const Comparison> compared);
+
+// Collectives once more, by bytes: all kinds together as "collectives", then each. `size` is Comparison::bytes. The
+// report shows these rows; the JSON has those of error_table() alone, whose sizes programs know.
+std::vector<ErrorRow> collective_rows(std::span<const Comparison> compared);
 
 std::string error_table_text(const ErrorTable& table, std::span<const Comparison> compared,
                              const std::map<std::string, int64_t>& not_predicted);

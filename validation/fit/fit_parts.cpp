@@ -182,10 +182,15 @@ FitPart copy_part(const std::string& member, const std::string& from, const std:
 FitPart collectives_part(const GpuSpec& gpu) {
   FitPart part;
   part.name = "collectives";
-  part.form = "launch + rounds + bytes through the communication kernel and over the links";
+  part.form =
+      "the less of two protocols: launch + rounds + bytes through the communication kernel; then bytes over the links";
   part.parameters = {launch_of("collectives/launch"),
                      {"collectives/round", 1e5, 1e8},
-                     rate_of("collectives/copy_rate", gpu.memory_bandwidth.bytes_per_s)};
+                     rate_of("collectives/copy_rate", gpu.memory_bandwidth.bytes_per_s),
+                     {"collectives/point_to_point", 1e5, 1e8},
+                     launch_of("collectives/small_messages/launch"),
+                     {"collectives/small_messages/round", 1e5, 1e8},
+                     rate_of("collectives/small_messages/copy_rate", gpu.memory_bandwidth.bytes_per_s)};
   if (gpu.scale_up) part.parameters.push_back(rate_of("scale_up", gpu.scale_up->bytes_per_s));
   part.noise = [](const Measurement& m, const std::string& phase) {
     if (as<CollectiveRecord>(m)) return kernel_noise(m);
@@ -344,7 +349,13 @@ void measure_gate_apart(KernelParameters& kernels) {
 }
 
 void prepare_collectives(DeviceProfile& profile, const GpuSpec& gpu) {
-  if (!profile.collectives.copy_rate) profile.collectives.copy_rate = Rate{0.3 * gpu.memory_bandwidth.bytes_per_s};
+  SoftwareStack& stack = profile.collectives;
+  if (!stack.copy_rate) stack.copy_rate = Rate{0.3 * gpu.memory_bandwidth.bytes_per_s};
+  if (stack.point_to_point == Duration{}) stack.point_to_point = 1_us;
+  if (!stack.small_messages) {
+    stack.launch = std::max(stack.launch, 20_us);  // else the fit finds no size at which the other protocol is better
+    stack.small_messages = SmallMessages{8_us, 1_us, Rate{0.1 * gpu.memory_bandwidth.bytes_per_s}};
+  }
   if (!profile.scale_up && gpu.scale_up) profile.scale_up = Rate{0.9 * gpu.scale_up->bytes_per_s};
 }
 
