@@ -124,7 +124,8 @@ void fields(Visitor& v, AttentionParameters& s) {
   v.optional("compute", s.compute, Range<double>{0, 1, true}, "of the peak rate");
   v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth, keys and values");
   v.optional("ends", s.ends, Range<double>{0, 1, true}, "of the peak bandwidth, queries and results");
-  v.optional("extra_dim", s.extra_dim, between(0.0, 1000.0), "softmax of a score, as so many more dimensions of a head");
+  v.optional("extra_dim", s.extra_dim, between(0.0, 1000.0),
+             "softmax of a score, as so many more dimensions of a head");
 }
 
 // Work that passes over memory: each kernel's launch, and all bytes at a fraction of the peak bandwidth.
@@ -140,7 +141,8 @@ void fields(Visitor& v, PassParameters& s) {
   v.optional("kernels", s.kernels, between<int32_t>(0, 64), "kernels launched for it; 0: part of another kernel");
   v.optional("launch", s.launch, between(Duration{}, Duration{1'000'000'000}), "fixed time of each");
   v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth");
-  v.optional("written", s.written, between(0.0, 10.0), "where rows are moved, what a value written weighs; one read: 1");
+  v.optional("written", s.written, between(0.0, 10.0),
+             "where rows are moved, what a value written weighs; one read: 1");
 }
 
 // The defaults are measured on an H100 SXM (989 Tflop/s, 3,350 GB/s) with PyTorch 2.11, isolated kernels and whole
@@ -150,7 +152,7 @@ struct KernelParameters {
   GroupedGemmParameters grouped_gemm;
   ThrottleParameters throttle;
   AttentionParameters attention;
-  PassParameters gate{6, Duration{3'900'000}, 0.642};     // softmax, top-k, sort and counts; a fused gate has 1 or 2
+  PassParameters gate{6, Duration{3'900'000}, 0.642};  // softmax, top-k, sort and counts; a fused gate has 1 or 2
   // Where they are measured alone, and no part of `gate`: their time goes with tokens x experts.
   PassParameters softmax{0, Duration{3'900'000}, 0.642};
   PassParameters top_k{0, Duration{3'900'000}, 0.642};
