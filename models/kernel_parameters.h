@@ -66,8 +66,10 @@ struct GemmParameters {
   Duration launch{1'600'000};  // as one node of a CUDA graph
   double memory = 0.866;       // 2.9 TB/s
   int64_t split_k = 1024;      // fewer tiles than SMs: k is split among the idle ones, in parts of at least so much
-  Duration split{};            // to add up the parts of k
+  Duration depth{};            // of each 1,024 of k, beside all else
+  Duration split{};            // to add up the parts of k, beside the bytes of their sums; 0: nothing
   Bytes cached{};              // activations and results that stay in L2; twice as many do not
+  double cached_memory = 1;    // of the peak bandwidth, what L2 holds
   // The library takes the fastest. 0.786: 777 Tflop/s.
   std::vector<TileParameters> tiles{
       {128, 256, 0.786, 0}, {128, 128, 0.786 * 0.88, 0}, {64, 128, 0.786 * 0.88 * 0.88, 0}};
@@ -79,9 +81,12 @@ void fields(Visitor& v, GemmParameters& s) {
   v.optional("launch", s.launch, between(Duration{}, Duration{1'000'000'000}), "fixed time of a dense GEMM");
   v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth");
   v.optional("split_k", s.split_k, between<int64_t>(1, 1'000'000), "least part of k that a thread block takes");
-  v.optional("split", s.split, between(Duration{}, Duration{1'000'000'000}), "to add up the parts, where k is split");
+  v.optional("depth", s.depth, between(Duration{}, Duration{1'000'000'000}), "of each 1,024 of k, beside all else");
+  v.optional("split", s.split, between(Duration{}, Duration{1'000'000'000}),
+             "to add up the parts of k, beside the bytes of their sums; 0: nothing is added up");
   v.optional("cached", s.cached, between(Bytes{}, Bytes{1'000'000'000}),
              "activations and results that the L2 cache holds; of twice as many it holds none");
+  v.optional("cached_memory", s.cached_memory, between(0.01, 10.0), "of the peak bandwidth, what the cache holds");
   v.optional("tiles", s.tiles, "output tiles to choose from; the fastest is taken");
   v.optional("corrections", s.corrections, "by work, where the formula fits badly; none: as the formula says");
 }
@@ -127,7 +132,7 @@ struct AttentionBlocks {
   double tail = 0.2;              // of a block's mean time: what the last blocks wait for each other
   double decode = 0.25;           // of the peak rate, in decode
   Duration split{50'000};         // in the second kernel, for each part of the keys
-  double sums = 0.9;              // of the peak bandwidth, the parts' sums written and read
+  double sums = 0.9;              // of the peak bandwidth, the parts' sums written and read in L2; beyond it: `ends`
 };
 
 template <class Visitor>
@@ -136,8 +141,8 @@ void fields(Visitor& v, AttentionBlocks& s) {
   v.optional("start", s.start, time, "of a thread block with new queries, before its first and after its last tile");
   v.optional("tail", s.tail, between(0.0, 2.0), "what the last thread blocks wait, in mean times of a block");
   v.optional("decode", s.decode, Range<double>{0, 1, true}, "of the peak rate, where each request has one new token");
-  v.optional("split", s.split, time, "of each part that the keys of a decode are split into");
-  v.optional("sums", s.sums, Range<double>{0, 1, true}, "of the peak bandwidth, the sums of the parts");
+  v.optional("split", s.split, time, "of each part that the keys of a decode are split into, for 128 values of a head");
+  v.optional("sums", s.sums, between(0.01, 10.0), "of the peak bandwidth, the sums of the parts in the L2 cache");
 }
 
 struct AttentionParameters {
@@ -145,7 +150,7 @@ struct AttentionParameters {
   Duration launch_decode{8'800'000};
   double compute = 0.654;  // 647 Tflop/s; FlashMLA measured 0.67 on H800
   double memory = 0.934;   // 3.13 TB/s; FlashMLA measured 0.90 on H800
-  double ends = 0.934;     // queries in, results out
+  double ends = 0.934;     // queries in, results out; with blocks the sums of a decode's parts that L2 does not hold
   double extra_dim = 0;    // softmax
   std::optional<AttentionBlocks> blocks{};  // absent: work goes evenly to all SMs
 };

@@ -26,6 +26,7 @@ struct DecodeTile {
 constexpr DecodeTile own_values{16, 64, 2};
 constexpr DecodeTile latent_values{64, 32, 1};
 constexpr int64_t splits_max = 128;
+constexpr Bytes cached_sums{50'000'000};  // written and read
 
 // The parts into which keys are split, by which blocks have the least tiles one after another, where a part costs three
 // tiles more to begin and to add up.
@@ -69,8 +70,10 @@ BlockTimes decode_times(const CostModel& model, const Attention& a, const Attent
   const double sm_rate = model.gpu.bf16.flop_per_s / model.gpu.sms * o.decode / double(tile.blocks_per_sm);
   const double tile_s = 2.0 * double(tile.rows * tile.keys * (a.qk_dim + a.v_dim)) / sm_rate;
   const double sums = 2.0 * 4.0 * double(decodes.requests * a.heads * split.parts * a.v_dim);  // fp32
-  return {double(split.tiles) * tile_s, double(split.parts) * o.split.seconds() +
-                                            sums / (model.gpu.memory_bandwidth.bytes_per_s * o.sums)};
+  const double missed = missed_part(sums, cached_sums);
+  const double bytes_s = (1 - missed) / o.sums + missed / model.kernels.attention.ends;
+  const double add_up_s = double(split.parts) * (0.5 + double(a.v_dim) / 256) * o.split.seconds();
+  return {double(split.tiles) * tile_s, add_up_s + sums * bytes_s / model.gpu.memory_bandwidth.bytes_per_s};
 }
 
 // Of blocks that take 128 queries each: the longest goes first.

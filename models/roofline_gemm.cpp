@@ -66,6 +66,11 @@ double few_rows_factor(const GroupedGemmParameters& o, int64_t rows, int64_t bus
   return 1 + o.few_rows * std::max(0.0, 4 - mean) / 3;
 }
 
+// Of the parts into which k is split, in fp32: written, and read to add them up.
+double sums_bytes(const DenseGemm& gemm, double k_of_part) {
+  return 2.0 * 4.0 * double(gemm.m * gemm.n) * double(gemm.k) / k_of_part;
+}
+
 struct TileWork {
   const TileParameters* tile = nullptr;
   int64_t count = 0;
@@ -123,17 +128,23 @@ KernelCost kernel_cost(const CostModel& model, const DenseGemm& gemm) {
     const int64_t count = ceil_div(gemm.m, tile.rows) * ceil_div(gemm.n, tile.columns);
     const double waves = double(ceil_div(count, model.gpu.sms));
     const double k = k_of_one_sm(count, model.gpu.sms, gemm.k, o.split_k);
-    double seconds = waves * tile_flops(tile, k + fill_k(tile, model.gpu, rate)) / (sm_rate * tile.compute);
-    if (k < double(gemm.k)) seconds += o.split.seconds();
+    const double fill = fill_k(tile, model.gpu, rate);
+    double seconds = waves * tile_flops(tile, k + fill) / (sm_rate * tile.compute);
+    if (o.split.ps > 0 && k < double(gemm.k)) {
+      seconds += o.split.seconds() + sums_bytes(gemm, k) / (model.gpu.memory_bandwidth.bytes_per_s * o.cached_memory);
+      seconds = std::min(seconds, waves * tile_flops(tile, double(gemm.k) + fill) / (sm_rate * tile.compute));
+    }
     if (work.compute_s > 0 && work.compute_s <= seconds) continue;
     work.compute_s = seconds;
     work.sm_fraction = std::min(1.0, double(count) * (double(gemm.k) / k) / model.gpu.sms);
   }
   work.compute_s = throttled(model.kernels.throttle, work.compute_s);
-  work.launch = o.launch;
   const double weights = double(bytes_of(gemm.n * gemm.k, gemm.weights).count);
   const double others = gemm_bytes(1, gemm.m, gemm.n, gemm.k, gemm.weights, activations) - weights;
-  work.memory_bytes = weights + others * missed_part(others, o.cached);
+  const double missed = missed_part(others, o.cached);
+  const double cached_bytes = others * (1 - missed) / o.cached_memory;  // in the time of so many from memory
+  work.launch = o.launch + duration_of_seconds(o.depth.seconds() * double(gemm.k) / 1024);
+  work.memory_bytes = weights + others * missed + cached_bytes * o.memory;
   work.memory_fraction = o.memory;
   work.flops = 2.0 * double(gemm.m) * double(gemm.n) * double(gemm.k);
   KernelCost cost = roofline(model.gpu, work);

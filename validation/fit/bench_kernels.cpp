@@ -53,7 +53,10 @@ void prepare_bench_kernels(KernelParameters& kernels) {
   kernels.grouped_gemm_library = library_grouped_gemm();
   kernels.attention.blocks.emplace();
   kernels.attention.compute = 0.34;
-  kernels.gemm.split = 1_us;
+  kernels.attention.ends = 0.5;
+  kernels.gemm.depth = 250_ns;
+  kernels.gemm.split = 2_us;
+  kernels.gemm.cached_memory = 1.7;
   kernels.gemm.cached = kCachedByGemm;
   kernels.gemm.tiles.clear();
   for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{128, 256},

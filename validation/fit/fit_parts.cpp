@@ -49,7 +49,7 @@ FitParameter rate_of(const std::string& path, double high) { return {path, high 
 // A form that the start does without: a fit of other kernels should not take it up.
 bool is_without_effect(const DeviceProfile& profile, const std::string& path) {
   const double value = *profile_value(profile, path);
-  if (path.ends_with("/split") || path.ends_with("/row")) return value == 0;
+  if (path.ends_with("/split") || path.ends_with("/depth") || path.ends_with("/row")) return value == 0;
   if (path.find("/tiles/") != std::string::npos && (path.ends_with("/memory") || path.ends_with("/alone")))
     return value == 1;
   if (!path.ends_with("/cached_memory")) return false;
