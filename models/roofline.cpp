@@ -9,12 +9,17 @@
 namespace moesim {
 namespace {
 
-KernelCost pass(const CostModel& model, int64_t values, const PassParameters& parameters) {
+// Of `width` values a row; 0 where rows do not matter.
+KernelCost pass(const CostModel& model, int64_t values, const PassParameters& parameters, int64_t width = 0) {
   if (parameters.kernels == 0) return {};
   KernelWork work;
   work.launches = parameters.kernels;
   work.launch = Duration{int64_t(parameters.kernels) * parameters.launch.ps};
-  work.memory_bytes = double(bytes_of(values, Precision::bf16).count);
+  if (values > 0) work.launch += Duration{ceil_div(width, 2048) * parameters.row.ps};
+  const double bytes = double(bytes_of(values, Precision::bf16).count);
+  work.memory_bytes = bytes * missed_part(bytes, parameters.cached);
+  const double cached_rate = model.gpu.memory_bandwidth.bytes_per_s * parameters.cached_memory;
+  work.launch += duration_of_seconds((bytes - work.memory_bytes) / cached_rate);
   work.memory_fraction = parameters.memory;
   // A block of 256 threads that move 16 bytes each: 2,048 values. Fewer blocks than SMs leave some free.
   work.sm_fraction = std::min(1.0, double(ceil_div(values, 2048)) / model.gpu.sms);
@@ -41,6 +46,11 @@ double fourth_norm(double a, double b) {
   const double a2 = a * a;
   const double b2 = b * b;
   return std::max({a, b, std::sqrt(std::sqrt(a2 * a2 + b2 * b2))});
+}
+
+double missed_part(double bytes, Bytes cached) {
+  if (cached.count == 0) return 1;
+  return std::clamp(bytes / double(cached.count) - 1, 0.0, 1.0);
 }
 
 int64_t ceil_div(int64_t dividend, int64_t divisor) {
@@ -88,7 +98,7 @@ KernelCost kernel_cost(const CostModel& model, const Gate& gate) {
 KernelCost kernel_cost(const CostModel& model, const MoveRows& move) {
   const PassParameters& parameters = parameters_of(model.kernels, move.pass);
   const double rows = double(move.rows_read) + parameters.written * double(move.rows_written);
-  return pass(model, int64_t(rows * double(move.width)), parameters);
+  return pass(model, int64_t(rows * double(move.width)), parameters, move.width);
 }
 
 KernelCost kernel_cost(const CostModel& model, const ElementWise& work) {
@@ -96,11 +106,12 @@ KernelCost kernel_cost(const CostModel& model, const ElementWise& work) {
 }
 
 KernelCost kernel_cost(const CostModel& model, const SwiGlu& work) {
-  return pass(model, 5 * work.rows * work.intermediate, model.kernels.swiglu);
+  const int64_t values_of_result = model.kernels.swiglu.kernels == 1 ? 3 : 5;  // fused: none between the two passes
+  return pass(model, values_of_result * work.rows * work.intermediate, model.kernels.swiglu, work.intermediate);
 }
 
 KernelCost kernel_cost(const CostModel& model, const Norm& norm) {
-  return pass(model, 4 * norm.rows * norm.width, model.kernels.norm);
+  return pass(model, 4 * norm.rows * norm.width, model.kernels.norm, norm.width);
 }
 
 KernelCost in_sequence(std::span<const KernelCost> kernels) {

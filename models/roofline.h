@@ -28,6 +28,10 @@ struct MatrixRate {
 };
 MatrixRate matrix_rate(const GpuSpec& gpu, Precision weights);
 
+// What of so many bytes goes to memory, where a cache holds `cached` of them and nothing of twice as many, as of what
+// passes through it again and again; all of it where that is 0.
+double missed_part(double bytes, Bytes cached);
+
 // Rounded up. CHECKs a positive divisor.
 int64_t ceil_div(int64_t dividend, int64_t divisor);
 

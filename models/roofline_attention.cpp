@@ -18,6 +18,110 @@ constexpr int64_t query_tile = 16;
 // Rows of queries that one thread block holds in a prefill.
 constexpr int64_t block_rows = 128;
 
+constexpr int64_t block_keys = 64;
+// The heads that share keys are the rows of a decode's products: of MLA's latent many, of other attention few.
+struct DecodeTile {
+  int64_t rows, keys, blocks_per_sm;
+};
+constexpr DecodeTile own_values{16, 64, 2};
+constexpr DecodeTile latent_values{64, 32, 1};
+constexpr int64_t splits_max = 128;
+constexpr Bytes cached_sums{50'000'000};  // written and read
+
+// The parts into which keys are split, by which blocks have the least tiles one after another, where a part costs three
+// tiles more to begin and to add up.
+struct DecodeSplit {
+  int64_t parts = 1;
+  int64_t tiles = 0;  // of the keys, one after another in the whole kernel
+};
+DecodeSplit split_decode(int64_t blocks, int64_t key_tiles, int64_t slots) {
+  DecodeSplit best;
+  int64_t cost_min = 0;
+  for (int64_t wanted = 1; wanted <= std::min(key_tiles, splits_max); ++wanted) {
+    const int64_t each = ceil_div(key_tiles, wanted);
+    const int64_t parts = ceil_div(key_tiles, each);
+    const int64_t waves = ceil_div(blocks * parts, slots);
+    if (wanted > 1 && waves * (each + 3) >= cost_min) continue;
+    cost_min = waves * (each + 3);
+    best = {parts, waves * each};
+  }
+  return best;
+}
+
+// Decodes are alike: each has the mean number of keys.
+struct Decodes {
+  int64_t requests = 0;
+  int64_t keys = 0;
+};
+
+// Beside the launch and the keys' bytes.
+struct BlockTimes {
+  double products_s = 0;
+  double sums_s = 0;
+};
+
+BlockTimes decode_times(const CostModel& model, const Attention& a, const AttentionBlocks& o, const Decodes& decodes) {
+  if (decodes.requests == 0) return {};
+  const DecodeTile& tile = a.values_are_keys ? latent_values : own_values;
+  const int64_t row_blocks = ceil_div(a.heads / a.kv_heads, tile.rows);
+  const int64_t key_tiles = std::max<int64_t>(1, ceil_div(ceil_div(decodes.keys, decodes.requests), tile.keys));
+  const DecodeSplit split = split_decode(decodes.requests * a.kv_heads * row_blocks, key_tiles,
+                                         int64_t{model.gpu.sms} * tile.blocks_per_sm);
+  const double sm_rate = model.gpu.bf16.flop_per_s / model.gpu.sms * o.decode / double(tile.blocks_per_sm);
+  const double tile_s = 2.0 * double(tile.rows * tile.keys * (a.qk_dim + a.v_dim)) / sm_rate;
+  const double sums = 2.0 * 4.0 * double(decodes.requests * a.heads * split.parts * a.v_dim);  // fp32
+  const double missed = missed_part(sums, cached_sums);
+  const double bytes_s = (1 - missed) / o.sums + missed / model.kernels.attention.ends;
+  const double add_up_s = double(split.parts) * (0.5 + double(a.v_dim) / 256) * o.split.seconds();
+  return {double(split.tiles) * tile_s, add_up_s + sums * bytes_s / model.gpu.memory_bandwidth.bytes_per_s};
+}
+
+// Of blocks that take 128 queries each: the longest goes first.
+struct PrefillBlocks {
+  int64_t blocks = 0;
+  int64_t tiles = 0;
+  int64_t longest = 0;  // tiles
+};
+
+void add_prefill(PrefillBlocks& all, const Attention& a, const RequestLength& request) {
+  const int64_t keys = request.context + request.new_tokens;
+  for (int64_t first = 0; first < request.new_tokens; first += block_rows) {
+    const int64_t last_key = std::min(request.context + first + block_rows, keys);
+    const int64_t first_key = a.window > 0 ? std::max<int64_t>(0, request.context + first + 1 - a.window) : 0;
+    const int64_t tiles = ceil_div(last_key, block_keys) - first_key / block_keys;
+    all.blocks += a.heads;
+    all.tiles += a.heads * tiles;
+    all.longest = std::max(all.longest, tiles);
+  }
+}
+
+double prefill_seconds(const CostModel& model, const Attention& a, const PrefillBlocks& all) {
+  if (all.blocks == 0) return 0;
+  const AttentionParameters& o = model.kernels.attention;
+  const double sms = double(model.gpu.sms);
+  const double tile_s = 2.0 * double(block_rows * block_keys) * (double(a.qk_dim + a.v_dim) + o.extra_dim) /
+                        (model.gpu.bf16.flop_per_s / sms * o.compute);
+  const double start_s = o.blocks->start.seconds();
+  const double all_s = double(all.tiles) * tile_s + double(all.blocks) * start_s;
+  const double tail_s = all.blocks > model.gpu.sms ? o.blocks->tail * all_s / double(all.blocks) : 0;
+  return std::max(all_s / sms + tail_s, double(all.longest) * tile_s + start_s);
+}
+
+BlockTimes block_times(const CostModel& model, const Attention& a) {
+  PrefillBlocks prefills;
+  Decodes decodes;
+  for (const RequestLength& request : a.requests) {
+    if (request.new_tokens > 1) add_prefill(prefills, a, request);
+    if (request.new_tokens != 1) continue;
+    const int64_t keys = request.context + 1;
+    ++decodes.requests;
+    decodes.keys += a.window > 0 ? std::min(keys, a.window) : keys;
+  }
+  BlockTimes times = decode_times(model, a, *model.kernels.attention.blocks, decodes);
+  times.products_s += prefill_seconds(model, a, prefills);
+  return times;
+}
+
 }  // namespace
 
 KernelCost kernel_cost(const CostModel& model, const Attention& a) {
@@ -62,9 +166,15 @@ KernelCost kernel_cost(const CostModel& model, const Attention& a) {
   work.compute_s = padded_pairs * (flops_per_pair + 2.0 * double(a.heads) * o.extra_dim) / rate;
   work.memory_fraction = o.memory;
   work.launch = (is_decode ? o.launch_decode : o.launch) + duration_of_seconds(ends_bytes / ends_bandwidth);
+  if (o.blocks) {
+    const BlockTimes times = block_times(model, a);
+    work.compute_s = times.products_s;
+    work.launch = (is_decode ? o.launch_decode : o.launch) + duration_of_seconds(times.sums_s);
+    work.memory_bytes += is_decode ? 0 : ends_bytes;
+  }
   work.sm_fraction = std::min(1.0, blocks / model.gpu.sms);
   KernelCost cost = roofline(model.gpu, work);
-  cost.memory += Bytes{int64_t(ends_bytes)};
+  if (!o.blocks || is_decode) cost.memory += Bytes{int64_t(ends_bytes)};
   return cost;
 }
 

@@ -51,6 +51,11 @@ std::span<const TileParameters> tiles_to_try(const GroupedGemmParameters& o, con
   return std::span(o.tiles).subspan(is_small ? 0 : 1, 1);
 }
 
+// The k that a block multiplies in the time in which a tile begins and ends is more at a higher rate.
+double fill_k(const TileParameters& tile, const GpuSpec& gpu, FlopRate rate) {
+  return tile.extra_k * rate.flop_per_s / gpu.bf16.flop_per_s;
+}
+
 double throttled(const ThrottleParameters& throttle, double compute_s) {
   return compute_s * (1 + throttle.most * compute_s / (compute_s + throttle.half.seconds()));
 }
@@ -59,6 +64,52 @@ double throttled(const ThrottleParameters& throttle, double compute_s) {
 double few_rows_factor(const GroupedGemmParameters& o, int64_t rows, int64_t busy_groups) {
   const double mean = double(rows) / double(busy_groups);
   return 1 + o.few_rows * std::max(0.0, 4 - mean) / 3;
+}
+
+// Of the parts into which k is split, in fp32: written, and read to add them up.
+double sums_bytes(const DenseGemm& gemm, double k_of_part) {
+  return 2.0 * 4.0 * double(gemm.m * gemm.n) * double(gemm.k) / k_of_part;
+}
+
+struct TileWork {
+  const TileParameters* tile = nullptr;
+  int64_t count = 0;
+  double full_waves_s = 0;
+  double last_wave_s = 0;  // of the blocks that are left over
+  double last_part = 0;    // their part of all tiles
+};
+
+// With one block on an SM, waves are whole. With several, tiles go round among persistent blocks, and those of the last
+// wave are fewer: on an SM of its own a block is faster, but not as many times as blocks share one.
+TileWork tile_work(const GroupedGemmParameters& o, const TileParameters& tile, const GroupedGemm& gemm, int32_t sms,
+                   double sm_rate) {
+  int64_t m_tiles = 0;
+  for (const int64_t group : gemm.rows)
+    m_tiles += o.rows_per_cluster * ceil_div(group, o.rows_per_cluster * tile.rows);
+  TileWork work{&tile, m_tiles * ceil_div(gemm.n, tile.columns)};
+  const double wave_s =
+      double(o.blocks_per_sm) * tile_flops(tile, double(gemm.k) + tile.extra_k) / (sm_rate * tile.compute);
+  const int64_t slots = int64_t{sms} * o.blocks_per_sm;
+  if (o.blocks_per_sm == 1) {
+    work.full_waves_s = double(ceil_div(work.count, slots)) * wave_s;
+    return work;
+  }
+  const int64_t left = work.count % slots;
+  work.full_waves_s = double(work.count / slots) * wave_s;
+  work.last_wave_s = left == 0 ? 0 : left <= sms ? tile.alone * wave_s : wave_s;
+  work.last_part = double(left) / double(work.count);
+  return work;
+}
+
+TileWork fastest_tile(const GroupedGemmParameters& o, const GroupedGemm& gemm, int64_t rows, int32_t sms,
+                      double sm_rate) {
+  TileWork best;
+  for (const TileParameters& tile : tiles_to_try(o, gemm, rows)) {
+    const TileWork work = tile_work(o, tile, gemm, sms, sm_rate);
+    if (best.tile == nullptr || work.full_waves_s + work.last_wave_s < best.full_waves_s + best.last_wave_s)
+      best = work;
+  }
+  return best;
 }
 
 }  // namespace
@@ -77,14 +128,23 @@ KernelCost kernel_cost(const CostModel& model, const DenseGemm& gemm) {
     const int64_t count = ceil_div(gemm.m, tile.rows) * ceil_div(gemm.n, tile.columns);
     const double waves = double(ceil_div(count, model.gpu.sms));
     const double k = k_of_one_sm(count, model.gpu.sms, gemm.k, o.split_k);
-    const double seconds = waves * tile_flops(tile, k + tile.extra_k) / (sm_rate * tile.compute);
+    const double fill = fill_k(tile, model.gpu, rate);
+    double seconds = waves * tile_flops(tile, k + fill) / (sm_rate * tile.compute);
+    if (o.split.ps > 0 && k < double(gemm.k)) {
+      seconds += o.split.seconds() + sums_bytes(gemm, k) / (model.gpu.memory_bandwidth.bytes_per_s * o.cached_memory);
+      seconds = std::min(seconds, waves * tile_flops(tile, double(gemm.k) + fill) / (sm_rate * tile.compute));
+    }
     if (work.compute_s > 0 && work.compute_s <= seconds) continue;
     work.compute_s = seconds;
     work.sm_fraction = std::min(1.0, double(count) * (double(gemm.k) / k) / model.gpu.sms);
   }
   work.compute_s = throttled(model.kernels.throttle, work.compute_s);
-  work.launch = o.launch;
-  work.memory_bytes = gemm_bytes(1, gemm.m, gemm.n, gemm.k, gemm.weights, activations);
+  const double weights = double(bytes_of(gemm.n * gemm.k, gemm.weights).count);
+  const double others = gemm_bytes(1, gemm.m, gemm.n, gemm.k, gemm.weights, activations) - weights;
+  const double missed = missed_part(others, o.cached);
+  const double cached_bytes = others * (1 - missed) / o.cached_memory;  // in the time of so many from memory
+  work.launch = o.launch + duration_of_seconds(o.depth.seconds() * double(gemm.k) / 1024);
+  work.memory_bytes = weights + others * missed + cached_bytes * o.memory;
   work.memory_fraction = o.memory;
   work.flops = 2.0 * double(gemm.m) * double(gemm.n) * double(gemm.k);
   KernelCost cost = roofline(model.gpu, work);
@@ -106,24 +166,22 @@ KernelCost kernel_cost(const CostModel& model, const GroupedGemm& gemm) {
   const auto [rate, activations] = matrix_rate(model.gpu, gemm.weights);
   const double sm_rate = rate.flop_per_s / model.gpu.sms;
   const GroupedGemmParameters& o = model.kernels.grouped_gemm;
+  const TileWork tiles = fastest_tile(o, gemm, rows, model.gpu.sms, sm_rate);
   KernelWork work;
-  for (const TileParameters& tile : tiles_to_try(o, gemm, rows)) {
-    int64_t m_tiles = 0;
-    for (const int64_t group : gemm.rows)
-      m_tiles += o.rows_per_cluster * ceil_div(group, o.rows_per_cluster * tile.rows);
-    const int64_t count = m_tiles * ceil_div(gemm.n, tile.columns);
-    const double waves = double(ceil_div(count, model.gpu.sms));
-    const double wave_s = tile_flops(tile, double(gemm.k) + tile.extra_k) / (sm_rate * tile.compute);
-    if (work.compute_s > 0 && work.compute_s <= waves * wave_s) continue;
-    work.compute_s = waves * wave_s;
-    work.sm_fraction = std::min(1.0, double(count) / model.gpu.sms);
-  }
-  work.compute_s = throttled(model.kernels.throttle, work.compute_s);
+  work.compute_s = throttled(model.kernels.throttle, tiles.full_waves_s);
+  work.sm_fraction = std::min(1.0, double(tiles.count) / model.gpu.sms);
+  const double bytes = gemm_bytes(busy_groups, rows, gemm.n, gemm.k, gemm.weights, activations);
+  work.memory_fraction = o.memory * tiles.tile->memory / few_rows_factor(o, rows, busy_groups);
+  work.memory_bytes = bytes * (1 - tiles.last_part);
   work.launch = o.launch;
-  work.memory_bytes = gemm_bytes(busy_groups, rows, gemm.n, gemm.k, gemm.weights, activations);
-  work.memory_fraction = o.memory / few_rows_factor(o, rows, busy_groups);
+  if (tiles.last_wave_s > 0) {
+    const double bandwidth = model.gpu.memory_bandwidth.bytes_per_s * work.memory_fraction;
+    work.launch += duration_of_seconds(fourth_norm(tiles.last_wave_s, bytes * tiles.last_part / bandwidth));
+  }
   work.flops = 2.0 * double(rows) * double(gemm.n) * double(gemm.k);
-  return roofline(model.gpu, work);
+  KernelCost cost = roofline(model.gpu, work);
+  cost.memory = Bytes{int64_t(bytes)};
+  return cost;
 }
 
 }  // namespace moesim

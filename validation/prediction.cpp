@@ -126,7 +126,11 @@ struct Predictor {
     return one_kernel(model, measurement.launch, kernel_cost(cost(), DenseGemm{r.m, r.n, r.k, r.precision}));
   }
   std::vector<Predicted> operator()(const GroupedGemmRecord& r) const {
-    return one_kernel(model, measurement.launch, kernel_cost(cost(), GroupedGemm{r.rows, r.n, r.k}));
+    CostModel model_of_kernel = cost();
+    const KernelParameters& kernels = model.profile.kernels;
+    if (r.kernel == "cublas" && kernels.grouped_gemm_library)
+      model_of_kernel.kernels.grouped_gemm = *kernels.grouped_gemm_library;
+    return one_kernel(model, measurement.launch, kernel_cost(model_of_kernel, GroupedGemm{r.rows, r.n, r.k}));
   }
   std::vector<Predicted> operator()(const AttentionRecord& r) const {
     return predict_attention(model, r, measurement.launch);

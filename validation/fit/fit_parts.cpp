@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "validation/fit/bench_kernels.h"
 #include "validation/fit/profile_path.h"
 
 namespace moesim {
@@ -45,12 +46,23 @@ FitParameter host_time(const std::string& path) { return {path, 1e5, 1e9}; }    
 FitParameter fraction_of(const std::string& path) { return {path, 0.01, 1, true}; }  // of the data sheet
 FitParameter rate_of(const std::string& path, double high) { return {path, high / 500, high, true}; }
 
+// A form that the start does without: a fit of other kernels should not take it up.
+bool is_without_effect(const DeviceProfile& profile, const std::string& path) {
+  const double value = *profile_value(profile, path);
+  if (path.ends_with("/split") || path.ends_with("/depth") || path.ends_with("/row")) return value == 0;
+  if (path.find("/tiles/") != std::string::npos && (path.ends_with("/memory") || path.ends_with("/alone")))
+    return value == 1;
+  if (!path.ends_with("/cached_memory")) return false;
+  return *profile_value(profile, path.substr(0, path.rfind('_'))) == 0;
+}
+
 // All numbers of a kernel's parameters, so that one more in fields() is fitted without a word here. A real number of up
 // to 1 is a fraction of the data sheet.
 std::vector<FitParameter> all_below(const DeviceProfile& profile, const std::string& below) {
   std::vector<FitParameter> parameters;
   for (const std::string& path : numbers_below(profile, below)) {
     if (path.find("/corrections/") != std::string::npos) continue;  // corrections.h
+    if (is_without_effect(profile, path)) continue;
     // Where as many rows are written as are read, nothing tells the two apart.
     const bool moves_fewer = below.ends_with("/unpermute") || below.ends_with("scatter_add");
     if (path.ends_with("/written") && !moves_fewer && !below.ends_with("/permute")) continue;
@@ -114,6 +126,9 @@ FitPart gemm_part(const DeviceProfile& profile) {
   return part;
 }
 
+// One of the two that are measured: kernels of the library have parameters of their own, where those are there.
+bool is_of_library(const GroupedGemmRecord& record) { return record.kernel == "cublas"; }
+
 std::vector<Alternative> tile_choices() {
   std::vector<Alternative> choices{
       {"the fastest tile", [](DeviceProfile& profile) { profile.kernels.grouped_gemm.choice = TileChoice::fastest; }}};
@@ -131,10 +146,26 @@ FitPart grouped_gemm_part(const DeviceProfile& profile) {
   part.name = "kernels/grouped_gemm";
   part.form = "launch + (whole waves of all groups' tiles^4 + bytes of the groups that have rows^4)^(1/4)";
   part.parameters = all_below(profile, part.name);
-  part.choices = {tile_choices(), whole_numbers("kernels/grouped_gemm/rows_per_cluster", {1, 2})};
-  part.noise = [](const Measurement& m, const std::string& phase) {
-    if (as<GroupedGemmRecord>(m)) return kernel_noise(m);
+  // A kernel of persistent blocks is known, and so is its choice.
+  if (profile.kernels.grouped_gemm.blocks_per_sm == 1)
+    part.choices = {tile_choices(), whole_numbers("kernels/grouped_gemm/rows_per_cluster", {1, 2})};
+  const bool library_apart = profile.kernels.grouped_gemm_library.has_value();
+  part.noise = [library_apart](const Measurement& m, const std::string& phase) {
+    if (const auto* gemm = as<GroupedGemmRecord>(m))
+      return library_apart && is_of_library(*gemm) ? 0.0 : kernel_noise(m);
     return as<MoeLayerRecord>(m) && phase == "experts" ? noise_of(m, phase, kExpertsNoise) : 0.0;
+  };
+  return part;
+}
+
+FitPart library_part(const DeviceProfile& profile) {
+  FitPart part;
+  part.name = "kernels/grouped_gemm_library";
+  part.form = "as kernels/grouped_gemm";
+  part.parameters = all_below(profile, part.name);
+  part.noise = [](const Measurement& m, const std::string&) {
+    const auto* gemm = as<GroupedGemmRecord>(m);
+    return gemm && is_of_library(*gemm) ? kernel_noise(m) : 0.0;
   };
   return part;
 }
@@ -287,6 +318,7 @@ std::vector<FitPart> fit_parts(const DeviceProfile& profile, const GpuSpec& gpu)
                              pass_part(profile, "scatter_add", {}, "unpermute", true),
                              pass_part(profile, "swiglu", {"swiglu", "silu_mul"}, ""),
                              pass_part(profile, "elementwise", {"add", "mul", "silu", "scale_rows", "zeros"}, "")};
+  if (profile.kernels.grouped_gemm_library) parts.push_back(library_part(profile));
   const Rate pcie = gpu.pcie.value_or(Rate{128e9});
   const Rate memory_twice{gpu.memory_bandwidth.bytes_per_s / 2};  // read and written
   parts.push_back(copy_part("host_to_device", "host_pinned", "device", pcie));
@@ -366,6 +398,7 @@ void prepare_profile(DeviceProfile& profile, const GpuSpec& gpu, const std::vect
   std::set<int32_t> threads;
   for (const MeasurementFile& file : files) {
     if (file.world > 1) prepare_collectives(profile, gpu);
+    if (file.format == "moesim-bench") prepare_bench_kernels(profile.kernels);
     for (const Measurement& m : file.records) {
       prepare_copies(profile.copies, gpu, m);
       if (permutes(m)) profile.kernels.permute.kernels = std::max(1, profile.kernels.permute.kernels);

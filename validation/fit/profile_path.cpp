@@ -159,6 +159,7 @@ DeviceProfile full_profile() {
   profile.cpu.threads.resize(16);
   profile.kernels.gemm.tiles.resize(16);
   profile.kernels.grouped_gemm.tiles.resize(16);
+  profile.kernels.grouped_gemm_library.emplace().tiles.resize(16);
   return profile;
 }
 
