@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -114,6 +115,11 @@ struct AttentionParameters {
   double memory = 0.934;   // 3.13 TB/s; FlashMLA measured 0.90 on H800
   double ends = 0.934;     // queries in, results out
   double extra_dim = 0;    // softmax
+  // What some engines' kernels show beside: keys and values that several blocks of queries read again, and blocks of a
+  // decode that take time however few keys they have. vLLM on an H100: 0.17, 3.1 us, 29 ns.
+  std::optional<double> memory_prefill{};
+  std::optional<Duration> decode_kv_head{};
+  std::optional<Duration> decode_head{};
 };
 
 template <class Visitor>
@@ -125,6 +131,11 @@ void fields(Visitor& v, AttentionParameters& s) {
   v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth, keys and values");
   v.optional("ends", s.ends, Range<double>{0, 1, true}, "of the peak bandwidth, queries and results");
   v.optional("extra_dim", s.extra_dim, between(0.0, 1000.0), "softmax of a score, as so many more dimensions of a head");
+  v.optional("memory_prefill", s.memory_prefill, Range<double>{0, 1, true},
+             "as `memory`, where a request has several new tokens; not said: the same");
+  v.optional("decode_kv_head", s.decode_kv_head, time,
+             "where each request has one new token: SM time of each KV head of each request, beside its bytes");
+  v.optional("decode_head", s.decode_head, time, "the same of each head of each request");
 }
 
 // Work that passes over memory: each kernel's launch, and all bytes at a fraction of the peak bandwidth.
@@ -148,6 +159,9 @@ void fields(Visitor& v, PassParameters& s) {
 struct KernelParameters {
   GemmParameters gemm;
   GroupedGemmParameters grouped_gemm;
+  // Kernels of fp8 are others, and the quantisation of their activations is theirs. As those of bf16 where not said.
+  std::optional<GemmParameters> gemm_fp8{};
+  std::optional<GroupedGemmParameters> grouped_gemm_fp8{};
   ThrottleParameters throttle;
   AttentionParameters attention;
   PassParameters gate{6, Duration{3'900'000}, 0.642};     // softmax, top-k, sort and counts; a fused gate has 1 or 2
@@ -171,6 +185,8 @@ template <class Visitor>
 void fields(Visitor& v, KernelParameters& s) {
   v.optional("gemm", s.gemm, "dense GEMMs");
   v.optional("grouped_gemm", s.grouped_gemm, "the experts' GEMMs, all groups in one kernel");
+  v.optional("gemm_fp8", s.gemm_fp8, "dense GEMMs in fp8, with the quantisation of activations; not said: as `gemm`");
+  v.optional("grouped_gemm_fp8", s.grouped_gemm_fp8, "the same of the experts' GEMMs; not said: as `grouped_gemm`");
   v.optional("throttle", s.throttle, "of GEMMs, dense and grouped, under the power limit");
   v.optional("attention", s.attention, "attention over the KV cache");
   v.optional("gate", s.gate, "softmax, top-k and the order of copies by expert, behind the router's GEMM");

@@ -18,6 +18,13 @@ constexpr int64_t query_tile = 16;
 // Rows of queries that one thread block holds in a prefill.
 constexpr int64_t block_rows = 128;
 
+// What a decode's thread blocks take however few keys there are, spread over the SMs.
+Duration decode_blocks_time(const AttentionParameters& o, const Attention& a, int64_t queries, int32_t sms) {
+  const double kv_head_s = o.decode_kv_head.value_or(Duration{}).seconds();
+  const double head_s = o.decode_head.value_or(Duration{}).seconds();
+  return duration_of_seconds(double(queries) * (kv_head_s * double(a.kv_heads) + head_s * double(a.heads)) / sms);
+}
+
 }  // namespace
 
 KernelCost kernel_cost(const CostModel& model, const Attention& a) {
@@ -60,8 +67,9 @@ KernelCost kernel_cost(const CostModel& model, const Attention& a) {
   const double ends_bytes = double(bytes_of(queries * a.heads * (a.qk_dim + a.v_dim), Precision::bf16).count);
   const double ends_bandwidth = model.gpu.memory_bandwidth.bytes_per_s * o.ends;
   work.compute_s = padded_pairs * (flops_per_pair + 2.0 * double(a.heads) * o.extra_dim) / rate;
-  work.memory_fraction = o.memory;
+  work.memory_fraction = is_decode ? o.memory : o.memory_prefill.value_or(o.memory);
   work.launch = (is_decode ? o.launch_decode : o.launch) + duration_of_seconds(ends_bytes / ends_bandwidth);
+  if (is_decode) work.launch += decode_blocks_time(o, a, queries, model.gpu.sms);
   work.sm_fraction = std::min(1.0, blocks / model.gpu.sms);
   KernelCost cost = roofline(model.gpu, work);
   cost.memory += Bytes{int64_t(ends_bytes)};

@@ -51,6 +51,15 @@ std::span<const TileParameters> tiles_to_try(const GroupedGemmParameters& o, con
   return std::span(o.tiles).subspan(is_small ? 0 : 1, 1);
 }
 
+// Kernels of their own, where the GPU multiplies in fp8.
+const GemmParameters& gemm_parameters(const KernelParameters& kernels, Precision multiplied) {
+  return multiplied == Precision::fp8 && kernels.gemm_fp8 ? *kernels.gemm_fp8 : kernels.gemm;
+}
+
+const GroupedGemmParameters& grouped_parameters(const KernelParameters& kernels, Precision multiplied) {
+  return multiplied == Precision::fp8 && kernels.grouped_gemm_fp8 ? *kernels.grouped_gemm_fp8 : kernels.grouped_gemm;
+}
+
 double throttled(const ThrottleParameters& throttle, double compute_s) {
   return compute_s * (1 + throttle.most * compute_s / (compute_s + throttle.half.seconds()));
 }
@@ -70,7 +79,7 @@ KernelCost kernel_cost(const CostModel& model, const DenseGemm& gemm) {
   if (gemm.m == 0 || gemm.n == 0 || gemm.k == 0) return {};
   const auto [rate, activations] = matrix_rate(model.gpu, gemm.weights);
   const double sm_rate = rate.flop_per_s / model.gpu.sms;
-  const GemmParameters& o = model.kernels.gemm;
+  const GemmParameters& o = gemm_parameters(model.kernels, activations);
   KernelWork work;
   for (const TileParameters& tile :
        o.tiles) {  // the library takes the fastest; so the least of monotone times, monotone itself
@@ -105,7 +114,7 @@ KernelCost kernel_cost(const CostModel& model, const GroupedGemm& gemm) {
   if (rows == 0 || gemm.n == 0 || gemm.k == 0) return {};
   const auto [rate, activations] = matrix_rate(model.gpu, gemm.weights);
   const double sm_rate = rate.flop_per_s / model.gpu.sms;
-  const GroupedGemmParameters& o = model.kernels.grouped_gemm;
+  const GroupedGemmParameters& o = grouped_parameters(model.kernels, activations);
   KernelWork work;
   for (const TileParameters& tile : tiles_to_try(o, gemm, rows)) {
     int64_t m_tiles = 0;
