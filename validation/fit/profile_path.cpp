@@ -159,6 +159,8 @@ DeviceProfile full_profile() {
   profile.cpu.threads.resize(16);
   profile.kernels.gemm.tiles.resize(16);
   profile.kernels.grouped_gemm.tiles.resize(16);
+  profile.kernels.gemm_fp8 = profile.kernels.gemm;
+  profile.kernels.grouped_gemm_fp8 = profile.kernels.grouped_gemm;
   return profile;
 }
 
