@@ -130,7 +130,8 @@ void fields(Visitor& v, AttentionParameters& s) {
   v.optional("compute", s.compute, Range<double>{0, 1, true}, "of the peak rate");
   v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth, keys and values");
   v.optional("ends", s.ends, Range<double>{0, 1, true}, "of the peak bandwidth, queries and results");
-  v.optional("extra_dim", s.extra_dim, between(0.0, 1000.0), "softmax of a score, as so many more dimensions of a head");
+  v.optional("extra_dim", s.extra_dim, between(0.0, 1000.0),
+             "softmax of a score, as so many more dimensions of a head");
   v.optional("memory_prefill", s.memory_prefill, Range<double>{0, 1, true},
              "as `memory`, where a request has several new tokens; not said: the same");
   v.optional("decode_kv_head", s.decode_kv_head, time,
@@ -151,7 +152,8 @@ void fields(Visitor& v, PassParameters& s) {
   v.optional("kernels", s.kernels, between<int32_t>(0, 64), "kernels launched for it; 0: part of another kernel");
   v.optional("launch", s.launch, between(Duration{}, Duration{1'000'000'000}), "fixed time of each");
   v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth");
-  v.optional("written", s.written, between(0.0, 10.0), "where rows are moved, what a value written weighs; one read: 1");
+  v.optional("written", s.written, between(0.0, 10.0),
+             "where rows are moved, what a value written weighs; one read: 1");
 }
 
 // The defaults are measured on an H100 SXM (989 Tflop/s, 3,350 GB/s) with PyTorch 2.11, isolated kernels and whole
@@ -164,7 +166,7 @@ struct KernelParameters {
   std::optional<GroupedGemmParameters> grouped_gemm_fp8{};
   ThrottleParameters throttle;
   AttentionParameters attention;
-  PassParameters gate{6, Duration{3'900'000}, 0.642};     // softmax, top-k, sort and counts; a fused gate has 1 or 2
+  PassParameters gate{6, Duration{3'900'000}, 0.642};  // softmax, top-k, sort and counts; a fused gate has 1 or 2
   // Where they are measured alone, and no part of `gate`: their time goes with tokens x experts.
   PassParameters softmax{0, Duration{3'900'000}, 0.642};
   PassParameters top_k{0, Duration{3'900'000}, 0.642};

@@ -60,6 +60,14 @@ const GroupedGemmParameters& grouped_parameters(const KernelParameters& kernels,
   return multiplied == Precision::fp8 && kernels.grouped_gemm_fp8 ? *kernels.grouped_gemm_fp8 : kernels.grouped_gemm;
 }
 
+// Before a kernel of fp8 another reads the activations in bf16 and writes them in fp8, as element-wise work does: 3
+// bytes each. Its launch is part of gemm_fp8's.
+Duration quantisation_time(const CostModel& model, const DenseGemm& gemm, Precision multiplied) {
+  if (multiplied != Precision::fp8 || !model.kernels.gemm_fp8) return {};
+  const double bandwidth = model.gpu.memory_bandwidth.bytes_per_s * model.kernels.elementwise.memory;
+  return duration_of_seconds(3.0 * double(gemm.m) * double(gemm.k) / bandwidth);
+}
+
 double throttled(const ThrottleParameters& throttle, double compute_s) {
   return compute_s * (1 + throttle.most * compute_s / (compute_s + throttle.half.seconds()));
 }
@@ -92,7 +100,7 @@ KernelCost kernel_cost(const CostModel& model, const DenseGemm& gemm) {
     work.sm_fraction = std::min(1.0, double(count) * (double(gemm.k) / k) / model.gpu.sms);
   }
   work.compute_s = throttled(model.kernels.throttle, work.compute_s);
-  work.launch = o.launch;
+  work.launch = o.launch + quantisation_time(model, gemm, activations);
   work.memory_bytes = gemm_bytes(1, gemm.m, gemm.n, gemm.k, gemm.weights, activations);
   work.memory_fraction = o.memory;
   work.flops = 2.0 * double(gemm.m) * double(gemm.n) * double(gemm.k);

@@ -165,7 +165,8 @@ struct Measurement {
   // A PyTorch record that holds times of both launches is two measurements.
   Launch launch = Launch::eager;
   std::variant<OtherRecord, GemmRecord, GroupedGemmRecord, AttentionRecord, PassRecord, CopyRecord, CollectiveRecord,
-               LaunchRecord, OverlapRecord, MoeLayerRecord, FusedLayerRecord, ModelStepRecord, OffloadRecord, CpuExpertRecord>
+               LaunchRecord, OverlapRecord, MoeLayerRecord, FusedLayerRecord, ModelStepRecord, OffloadRecord,
+               CpuExpertRecord>
       what;
   std::vector<PhaseTime> times;
   size_t record = 0;      // its number in the file, from 0
@@ -178,7 +179,7 @@ struct MeasurementFile {
   std::string device;  // as the driver calls it: "NVIDIA H100 80GB HBM3"
   std::string gpu;     // of the catalogue, where the device is known there; else empty
   std::string software;
-  int32_t world = 1;  // GPUs of the file
+  int32_t world = 1;           // GPUs of the file
   bool is_imported = false;    // others measured it, of a serving engine
   bool is_other_host = false;  // of another machine than the profile's: the GPU is alike, the host need not be
   std::vector<Measurement> records;

@@ -44,12 +44,8 @@ struct Sizes {
             {"ranks", r.ranks}};
   }
   NamedSizes operator()(const FusedLayerRecord& r) const {
-    return {{"tokens", double(r.tokens)},
-            {"experts", r.experts},
-            {"top-k", r.top_k},
-            {"d", double(r.d)},
-            {"f", double(r.f)},
-            {"tensor parallel", r.tensor_parallel}};
+    return {{"tokens", double(r.tokens)}, {"experts", r.experts}, {"top-k", r.top_k},
+            {"d", double(r.d)},           {"f", double(r.f)},     {"tensor parallel", r.tensor_parallel}};
   }
   NamedSizes operator()(const ModelStepRecord& r) const {
     return {{"tokens a rank", double(r.tokens_per_rank)},
