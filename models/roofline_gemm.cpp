@@ -56,6 +56,23 @@ double fill_k(const TileParameters& tile, const GpuSpec& gpu, FlopRate rate) {
   return tile.extra_k * rate.flop_per_s / gpu.bf16.flop_per_s;
 }
 
+// Kernels of their own, where the GPU multiplies in fp8.
+const GemmParameters& gemm_parameters(const KernelParameters& kernels, Precision multiplied) {
+  return multiplied == Precision::fp8 && kernels.gemm_fp8 ? *kernels.gemm_fp8 : kernels.gemm;
+}
+
+const GroupedGemmParameters& grouped_parameters(const KernelParameters& kernels, Precision multiplied) {
+  return multiplied == Precision::fp8 && kernels.grouped_gemm_fp8 ? *kernels.grouped_gemm_fp8 : kernels.grouped_gemm;
+}
+
+// Before a kernel of fp8 another reads the activations in bf16 and writes them in fp8, as element-wise work does: 3
+// bytes each. Its launch is part of gemm_fp8's.
+Duration quantisation_time(const CostModel& model, const DenseGemm& gemm, Precision multiplied) {
+  if (multiplied != Precision::fp8 || !model.kernels.gemm_fp8) return {};
+  const double bandwidth = model.gpu.memory_bandwidth.bytes_per_s * model.kernels.elementwise.memory;
+  return duration_of_seconds(3.0 * double(gemm.m) * double(gemm.k) / bandwidth);
+}
+
 double throttled(const ThrottleParameters& throttle, double compute_s) {
   return compute_s * (1 + throttle.most * compute_s / (compute_s + throttle.half.seconds()));
 }
@@ -84,8 +101,7 @@ struct TileWork {
 TileWork tile_work(const GroupedGemmParameters& o, const TileParameters& tile, const GroupedGemm& gemm, int32_t sms,
                    double sm_rate) {
   int64_t m_tiles = 0;
-  for (const int64_t group : gemm.rows)
-    m_tiles += o.rows_per_cluster * ceil_div(group, o.rows_per_cluster * tile.rows);
+  for (const int64_t group : gemm.rows) m_tiles += o.rows_per_cluster * ceil_div(group, o.rows_per_cluster * tile.rows);
   TileWork work{&tile, m_tiles * ceil_div(gemm.n, tile.columns)};
   const double wave_s =
       double(o.blocks_per_sm) * tile_flops(tile, double(gemm.k) + tile.extra_k) / (sm_rate * tile.compute);
@@ -121,7 +137,7 @@ KernelCost kernel_cost(const CostModel& model, const DenseGemm& gemm) {
   if (gemm.m == 0 || gemm.n == 0 || gemm.k == 0) return {};
   const auto [rate, activations] = matrix_rate(model.gpu, gemm.weights);
   const double sm_rate = rate.flop_per_s / model.gpu.sms;
-  const GemmParameters& o = model.kernels.gemm;
+  const GemmParameters& o = gemm_parameters(model.kernels, activations);
   KernelWork work;
   for (const TileParameters& tile :
        o.tiles) {  // the library takes the fastest; so the least of monotone times, monotone itself
@@ -143,7 +159,8 @@ KernelCost kernel_cost(const CostModel& model, const DenseGemm& gemm) {
   const double others = gemm_bytes(1, gemm.m, gemm.n, gemm.k, gemm.weights, activations) - weights;
   const double missed = missed_part(others, o.cached);
   const double cached_bytes = others * (1 - missed) / o.cached_memory;  // in the time of so many from memory
-  work.launch = o.launch + duration_of_seconds(o.depth.seconds() * double(gemm.k) / 1024);
+  work.launch = o.launch + duration_of_seconds(o.depth.seconds() * double(gemm.k) / 1024) +
+                quantisation_time(model, gemm, activations);
   work.memory_bytes = weights + others * missed + cached_bytes * o.memory;
   work.memory_fraction = o.memory;
   work.flops = 2.0 * double(gemm.m) * double(gemm.n) * double(gemm.k);
@@ -165,7 +182,7 @@ KernelCost kernel_cost(const CostModel& model, const GroupedGemm& gemm) {
   if (rows == 0 || gemm.n == 0 || gemm.k == 0) return {};
   const auto [rate, activations] = matrix_rate(model.gpu, gemm.weights);
   const double sm_rate = rate.flop_per_s / model.gpu.sms;
-  const GroupedGemmParameters& o = model.kernels.grouped_gemm;
+  const GroupedGemmParameters& o = grouped_parameters(model.kernels, activations);
   const TileWork tiles = fastest_tile(o, gemm, rows, model.gpu.sms, sm_rate);
   KernelWork work;
   work.compute_s = throttled(model.kernels.throttle, tiles.full_waves_s);

@@ -7,6 +7,8 @@
 #include <set>
 
 #include "validation/fit/bench_kernels.h"
+#include "validation/fit/engine_parts.h"
+#include "validation/fit/part_builders.h"
 #include "validation/fit/profile_path.h"
 
 namespace moesim {
@@ -39,8 +41,6 @@ double noise_of(const Measurement& measurement, const std::string& phase, double
   return least;
 }
 
-double kernel_noise(const Measurement& measurement) { return noise_of(measurement, "all", kKernelNoise); }
-
 FitParameter launch_of(const std::string& path) { return {path, 1e5, 1e9}; }         // 0.1 us to 1 ms
 FitParameter host_time(const std::string& path) { return {path, 1e5, 1e9}; }         // the same
 FitParameter fraction_of(const std::string& path) { return {path, 0.01, 1, true}; }  // of the data sheet
@@ -55,6 +55,10 @@ bool is_without_effect(const DeviceProfile& profile, const std::string& path) {
   if (!path.ends_with("/cached_memory")) return false;
   return *profile_value(profile, path.substr(0, path.rfind('_'))) == 0;
 }
+
+}  // namespace
+
+double kernel_noise(const Measurement& measurement) { return noise_of(measurement, "all", kKernelNoise); }
 
 // All numbers of a kernel's parameters, so that one more in fields() is fitted without a word here. A real number of up
 // to 1 is a fraction of the data sheet.
@@ -79,8 +83,6 @@ std::vector<FitParameter> all_below(const DeviceProfile& profile, const std::str
   return parameters;
 }
 
-// The tiles of a library differ in shape alone: rates of each by itself are not told apart by what is measured, which
-// is the fastest tile's time.
 std::vector<FitParameter> with_tied_tiles(std::vector<FitParameter> parameters) {
   std::vector<FitParameter> tied;
   for (FitParameter& parameter : parameters) {
@@ -106,6 +108,8 @@ std::vector<Alternative> whole_numbers(const std::string& path, const std::vecto
   return alternatives;
 }
 
+namespace {
+
 FitPart host_part() {
   FitPart part;
   part.name = "host";
@@ -122,7 +126,11 @@ FitPart gemm_part(const DeviceProfile& profile) {
   part.form = "launch + (whole waves of the fastest tile^4 + bytes^4)^(1/4)";
   part.parameters = with_tied_tiles(all_below(profile, part.name));
   part.choices = {whole_numbers("kernels/gemm/split_k", {128, 256, 512, 1024, 2048, 4096})};
-  part.noise = [](const Measurement& m, const std::string&) { return as<GemmRecord>(m) ? kernel_noise(m) : 0; };
+  const bool has_fp8 = profile.kernels.gemm_fp8.has_value();  // a part of its own
+  part.noise = [has_fp8](const Measurement& m, const std::string&) {
+    const auto* gemm = as<GemmRecord>(m);
+    return gemm && !(has_fp8 && gemm->precision == Precision::fp8) ? kernel_noise(m) : 0.0;
+  };
   return part;
 }
 
@@ -153,6 +161,7 @@ FitPart grouped_gemm_part(const DeviceProfile& profile) {
   part.noise = [library_apart](const Measurement& m, const std::string& phase) {
     if (const auto* gemm = as<GroupedGemmRecord>(m))
       return library_apart && is_of_library(*gemm) ? 0.0 : kernel_noise(m);
+    if (const auto* fused = as<FusedLayerRecord>(m)) return fused->precision == Precision::bf16 ? kernel_noise(m) : 0.0;
     return as<MoeLayerRecord>(m) && phase == "experts" ? noise_of(m, phase, kExpertsNoise) : 0.0;
   };
   return part;
@@ -325,6 +334,7 @@ std::vector<FitPart> fit_parts(const DeviceProfile& profile, const GpuSpec& gpu)
   parts.push_back(copy_part("device_to_host", "device", "host_pinned", pcie));
   parts.push_back(copy_part("device_to_device", "device", "device", memory_twice));
   parts.push_back(copy_part("peer", "device", "peer", gpu.scale_up.value_or(pcie)));
+  for (FitPart& part : engine_parts(profile)) parts.push_back(std::move(part));
   parts.push_back(collectives_part(gpu));
   parts.push_back(cpu_part(profile));
   parts.push_back(offload_part());
@@ -395,6 +405,7 @@ void prepare_collectives(DeviceProfile& profile, const GpuSpec& gpu) {
 
 void prepare_profile(DeviceProfile& profile, const GpuSpec& gpu, const std::vector<MeasurementFile>& files) {
   profile.kernels.gemm.corrections.clear();  // of another fit
+  prepare_engine(profile, files);
   std::set<int32_t> threads;
   for (const MeasurementFile& file : files) {
     if (file.world > 1) prepare_collectives(profile, gpu);
