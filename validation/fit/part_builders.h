@@ -3,11 +3,17 @@
 
 #include <cstdint>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "validation/fit/fit_parts.h"
 
 namespace moesim {
+
+template <class Record>
+const Record* as(const Measurement& measurement) {
+  return std::get_if<Record>(&measurement.what);
+}
 
 // Of a kernel alone: the least there is, and in eager execution the host's share.
 double kernel_noise(const Measurement& measurement);
