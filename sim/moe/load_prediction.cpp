@@ -1,0 +1,14 @@
+#include "sim/moe/load_prediction.h"
+
+namespace moesim {
+
+ExpertLoads loads_of(const StepRouting& routing) {
+  ExpertLoads loads(size_t(routing.layers), std::vector<int64_t>(size_t(routing.experts), 0));
+  for (int32_t layer = 0; layer < routing.layers; ++layer)
+    for (int64_t token = 0; token < routing.tokens; ++token)
+      for (const uint16_t expert : routing.choices(layer, token))
+        if (expert != kNoExpert) ++loads[size_t(layer)][expert];
+  return loads;
+}
+
+}  // namespace moesim
