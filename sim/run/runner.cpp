@@ -169,7 +169,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   const Layout& layout = cluster.layout;
   const Batch batch = batch_of(scenario, layout);
   const std::vector<MemoryResult> memory = plan_memory(loaded, layout, batch);
-  const RoutingSource routing_source = routing_of(loaded, batch);
+  const RoutingSource routing_source = routing_of(loaded, layout, batch);
   const Placement placement = placement_of(loaded, cluster, routing_source, control.placement);
   const Schedule schedule = schedule_of(loaded, layout);
 
