@@ -44,7 +44,10 @@ bool Rebalancer::after_step(const StepRouting& routing, int32_t step) {
 }
 
 double Rebalancer::predicted_max_over_mean(const ExpertLoads& loads, const Placement& placement) const {
-  PlacementInput in = placement_input_;
+  PlacementInput in;  // what loads of GPUs depend on
+  in.layers = placement_input_.layers;
+  in.experts = placement_input_.experts;
+  in.gpus = placement_input_.gpus;
   in.past_load = loads;
   double sum = 0;
   for (size_t layer = 0; layer < loads.size(); ++layer) sum += max_over_mean(gpu_loads(in, placement, layer));
