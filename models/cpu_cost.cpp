@@ -4,28 +4,47 @@
 
 #include "models/roofline.h"
 #include "sim/core/check.h"
+#include "sim/core/math.h"
 
 namespace moesim {
 namespace {
 
-CpuThreadsParameters between_both(const CpuThreadsParameters& fewer, const CpuThreadsParameters& more,
-                                  int32_t threads) {
-  const double part = double(threads - fewer.threads) / double(more.threads - fewer.threads);
-  const auto at = [&](double low, double high) { return low + (high - low) * part; };
-  return {threads, Rate{at(fewer.memory.bytes_per_s, more.memory.bytes_per_s)},
-          Rate{at(fewer.cache.bytes_per_s, more.cache.bytes_per_s)},
-          FlopRate{at(fewer.compute.flop_per_s, more.compute.flop_per_s)}};
+// The law that leads from rate `low` of the fewer threads to `high` of the more.
+struct ThreadLaw {
+  double fewer = 1;
+  double more = 1;
+  double threads = 1;
+
+  double rate(double low, double high) const {
+    double exponent = exact_log(high / low) / exact_log(more / fewer);
+    if (threads < fewer || threads > more) exponent = std::clamp(exponent, 0.0, 1.0);
+    return threads > more ? high * exact_pow(threads / more, exponent) : low * exact_pow(threads / fewer, exponent);
+  }
+};
+
+CpuThreadsParameters by_both(const CpuThreadsParameters& fewer, const CpuThreadsParameters& more, int32_t threads) {
+  const ThreadLaw law{double(fewer.threads), double(more.threads), double(threads)};
+  return {threads, Rate{law.rate(fewer.memory.bytes_per_s, more.memory.bytes_per_s)},
+          Rate{law.rate(fewer.cache.bytes_per_s, more.cache.bytes_per_s)},
+          FlopRate{law.rate(fewer.compute.flop_per_s, more.compute.flop_per_s)}};
+}
+
+CpuThreadsParameters in_proportion(const CpuThreadsParameters& only, int32_t threads) {
+  const double part = std::min(1.0, double(threads) / double(only.threads));
+  return {threads, Rate{only.memory.bytes_per_s * part}, Rate{only.cache.bytes_per_s * part},
+          FlopRate{only.compute.flop_per_s * part}};
 }
 
 }  // namespace
 
 CpuThreadsParameters cpu_threads(const CpuParameters& cpu, int32_t threads) {
   CHECK(!cpu.threads.empty());
-  const CpuThreadsParameters& first = cpu.threads.front();
-  if (threads < first.threads) return between_both({0, Rate{0}, Rate{0}, FlopRate{0}}, first, threads);
-  for (size_t i = 1; i < cpu.threads.size(); ++i)
-    if (threads < cpu.threads[i].threads) return between_both(cpu.threads[i - 1], cpu.threads[i], threads);
-  return cpu.threads.back();
+  for (const CpuThreadsParameters& measured : cpu.threads)
+    if (measured.threads == threads) return measured;
+  if (cpu.threads.size() == 1) return in_proportion(cpu.threads.front(), threads);
+  size_t more = 1;
+  while (more + 1 < cpu.threads.size() && cpu.threads[more].threads < threads) ++more;
+  return by_both(cpu.threads[more - 1], cpu.threads[more], threads);
 }
 
 Duration cpu_experts_time(const CpuParameters& cpu, const CpuExperts& work) {

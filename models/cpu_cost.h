@@ -18,8 +18,9 @@ struct CpuExperts {
   Precision weights = Precision::bf16;
 };
 
-// Rates of so many threads: interpolated between the numbers that the parameters have, in proportion to the threads
-// below the least of them, and no better beyond the most. CHECKs that there is one.
+// Rates of so many threads: powers of their number through the two nearest that the parameters have; beyond those, of
+// an exponent from 0 to 1. From one number alone, in proportion below it and no better beyond. CHECKs that there is
+// one.
 CpuThreadsParameters cpu_threads(const CpuParameters& cpu, int32_t threads);
 
 // Each expert: its fixed time, and (reading^4 + computing^4)^(1/4). Of all weights, used again and again, the cache

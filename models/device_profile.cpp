@@ -37,6 +37,15 @@ void keep_rate_of_sms(PassParameters& pass, const GpuSpec& measured, const GpuSp
       std::min(1.0, pass.memory * sms * measured.memory_bandwidth.bytes_per_s / other.memory_bandwidth.bytes_per_s);
 }
 
+// NCCL gives a collective as many thread blocks as it has links to fill, so that they copy at a rate that goes with the
+// links' and not with the memory's: an H200 copies as an H100 does.
+void scale_collectives(DeviceProfile& profile, double links) {
+  const auto scale = [links](Rate& rate) { rate.bytes_per_s *= links; };
+  if (profile.scale_up) scale(*profile.scale_up);
+  if (profile.collectives.copy_rate) scale(*profile.collectives.copy_rate);
+  if (profile.collectives.small_messages) scale(profile.collectives.small_messages->copy_rate);
+}
+
 }  // namespace
 
 std::vector<std::string> profile_names() {
@@ -64,9 +73,8 @@ DeviceProfile scaled_profile(const DeviceProfile& profile, const std::string& gp
   scaled.name = gpu + "/" + profile.name.substr(profile.name.find('/') + 1);
   const GpuSpec measured = load_gpu(profile.gpu);
   const GpuSpec other = load_gpu(gpu);
-  if (profile.scale_up && measured.scale_up && other.scale_up)
-    scaled.scale_up =
-        Rate{profile.scale_up->bytes_per_s * other.scale_up->bytes_per_s / measured.scale_up->bytes_per_s};
+  if (measured.scale_up && other.scale_up)
+    scale_collectives(scaled, other.scale_up->bytes_per_s / measured.scale_up->bytes_per_s);
   KernelParameters& k = scaled.kernels;
   for (PassParameters* pass : {&k.gate, &k.norm, &k.permute, &k.regroup, &k.unregroup, &k.unpermute, &k.scatter,
                                &k.scatter_add, &k.swiglu, &k.elementwise})

@@ -30,6 +30,12 @@ struct HostParameters {
   Duration issue;             // of one kernel, in a process of its own
   Duration issue_in_group;    // ... where several ranks run on one host
   Duration issue_collective;  // of one collective
+  Duration gap;               // on the GPU, between kernels that are launched one by one
+  Duration start;             // before the first kernel of what is measured
+  Duration routing_in_group;  // before a MoE layer, where several ranks tell each other how much they will send
+  // Of all kernels of one expert in a loop over experts, which takes slices of its weights and waits for its copy.
+  // Where nothing is said, of each kernel as of any.
+  std::optional<Duration> issue_expert{};
 };
 
 template <class Visitor>
@@ -38,18 +44,27 @@ void fields(Visitor& v, HostParameters& s) {
   v.optional("issue", s.issue, range, "host time of one kernel launched eagerly, one rank");
   v.optional("issue_in_group", s.issue_in_group, range, "the same where several ranks run");
   v.optional("issue_collective", s.issue_collective, range, "host time of one collective launched eagerly");
+  v.optional("gap", s.gap, range, "on the GPU, what a kernel launched eagerly takes longer than as a node of a graph");
+  v.optional("start", s.start, range, "host time before the first kernel of a measurement");
+  v.optional("routing_in_group", s.routing_in_group, range,
+             "host time of each MoE layer beside its kernels, where several ranks run eagerly");
+  v.optional("issue_expert", s.issue_expert, range,
+             "host time of all kernels of one expert, where experts run one by one; not said: as of other kernels");
 }
 
-// A copy by a copy engine: latency + bytes / rate.
+// A copy by a copy engine: latency + bytes / rate. Of copies in a row the first alone has the latency; each takes gap +
+// bytes / rate.
 struct CopyParameters {
   Duration latency;
   Rate rate{1};
+  Duration gap{};
 };
 
 template <class Visitor>
 void fields(Visitor& v, CopyParameters& s) {
   v.required("latency", s.latency, between(Duration{}, 1_s), "of the shortest copy");
   v.required("rate", s.rate, above(Rate{0}), "of a long one");
+  v.optional("gap", s.gap, between(Duration{}, 1_s), "of each of several in a row, beside its bytes");
 }
 
 struct CopiesParameters {
@@ -84,10 +99,10 @@ void fields(Visitor& v, CpuThreadsParameters& s) {
 }
 
 // Experts computed by the host's CPU, in bf16: wake_up + the larger of bytes over memory or cache rate and flops over
-// the compute rate.
+// the compute rate. Rates are powers of the number of threads.
 struct CpuParameters {
-  std::vector<CpuThreadsParameters> threads;  // rising; between two, rates are interpolated
-  Bytes cache;                                // weights up to here come from the last-level cache when used again
+  std::vector<CpuThreadsParameters> threads;  // rising; for others see cpu_threads()
+  Bytes cache;                                // as much of all experts' weights comes from the last-level cache
   Duration expert;                            // fixed time of each expert
   Duration wake_up;                           // from the last launch of the GPU's part to the CPU's start
   double beside_copies = 1;                   // times become so many times longer while copies to the GPU run
@@ -96,7 +111,8 @@ struct CpuParameters {
 template <class Visitor>
 void fields(Visitor& v, CpuParameters& s) {
   v.optional("threads", s.threads, "rates by the number of threads");
-  v.optional("cache", s.cache, between(Bytes{}, Bytes{int64_t{1} << 40}), "of last level, that holds repeated weights");
+  v.optional("cache", s.cache, between(Bytes{}, Bytes{int64_t{1} << 40}),
+             "of last level, shared by the experts in use");
   v.optional("expert", s.expert, between(Duration{}, 1_s), "fixed time of each expert");
   v.optional("wake_up", s.wake_up, between(Duration{}, 1_s), "from the end of the launches to the CPU's start");
   v.optional("beside_copies", s.beside_copies, between(1.0, 10.0), "factor on CPU times while copies run");

@@ -42,6 +42,20 @@ void fields(Visitor& v, WorkCorrection& s) {
   v.required("factor", s.factor, between(0.1, 10.0), "what the time of the formula is multiplied by");
 }
 
+// Products that last make the clock fall, as the GPU meets its power limit: compute * (1 + most * compute / (compute +
+// half)). Fitted on GEMMs and whole layers of up to 30 ms on an H100; none by default.
+struct ThrottleParameters {
+  double most = 0;
+  Duration half{10'000'000'000};  // the compute time that takes half of it
+};
+
+template <class Visitor>
+void fields(Visitor& v, ThrottleParameters& s) {
+  v.optional("most", s.most, between(0.0, 1.0), "what products that last lose to the power limit, as a part of them");
+  v.optional("half", s.half, between(Duration{1'000'000}, Duration{1'000'000'000'000}),
+             "products of this length lose half of that");
+}
+
 struct GemmParameters {
   Duration launch{1'600'000};  // as one node of a CUDA graph
   double memory = 0.866;       // 2.9 TB/s
@@ -73,6 +87,7 @@ struct GroupedGemmParameters {
   double memory = 0.896;  // 3.0 TB/s
   TileChoice choice = TileChoice::fastest;
   int64_t mean_rows_max = 128;   // with `mean_rows`: the first tile up to here, the second beyond
+  double few_rows = 0;           // of a group with one row, how much longer its weights take; none from four rows on
   int64_t rows_per_cluster = 2;  // tiles along m that share weights, so that groups are padded to them
   // 5.4 ns per unit of k and 134 ns a 64 x 128 tile, 11.4 ns and 2,040 ns a 128 x 256 tile.
   std::vector<TileParameters> tiles{{64, 128, 0.405, 25}, {128, 256, 0.768, 179}};
@@ -82,9 +97,11 @@ template <class Visitor>
 void fields(Visitor& v, GroupedGemmParameters& s) {
   v.optional("launch", s.launch, between(Duration{}, Duration{1'000'000'000}), "fixed time of a grouped GEMM");
   v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth");
-  v.optional("choice", s.choice, "the fastest tile, or by the mean rows of the groups that have any");
+  v.optional("choice", s.choice, "the fastest tile, or by the mean rows of all groups");
   v.optional("mean_rows_max", s.mean_rows_max, between<int64_t>(0, 1'000'000),
-             "where `choice` is mean_rows: the first tile up to so many rows a group, the second beyond");
+             "where `choice` is mean_rows: the first tile up to so many rows a group or columns, else the second");
+  v.optional("few_rows", s.few_rows, between(0.0, 2.0),
+             "how much longer the memory's part takes at one row a group; falls to none at four");
   v.optional("rows_per_cluster", s.rows_per_cluster, between<int64_t>(1, 16),
              "tiles along m that a cluster of thread blocks takes together; groups are padded to them");
   v.optional("tiles", s.tiles, "output tiles to choose from");
@@ -92,15 +109,23 @@ void fields(Visitor& v, GroupedGemmParameters& s) {
 
 struct AttentionParameters {
   Duration launch{8'800'000};  // start-up and the final reduction of split KV
-  double compute = 0.654;      // 647 Tflop/s; FlashMLA measured 0.67 on H800
-  double memory = 0.934;       // 3.13 TB/s; FlashMLA measured 0.90 on H800
+  Duration launch_decode{8'800'000};
+  double compute = 0.654;  // 647 Tflop/s; FlashMLA measured 0.67 on H800
+  double memory = 0.934;   // 3.13 TB/s; FlashMLA measured 0.90 on H800
+  double ends = 0.934;     // queries in, results out
+  double extra_dim = 0;    // softmax
 };
 
 template <class Visitor>
 void fields(Visitor& v, AttentionParameters& s) {
-  v.optional("launch", s.launch, between(Duration{}, Duration{1'000'000'000}), "fixed time of attention");
+  const auto time = between(Duration{}, Duration{1'000'000'000});
+  v.optional("launch", s.launch, time, "fixed time of attention with several new tokens of a request");
+  v.optional("launch_decode", s.launch_decode, time, "fixed time where each request has one new token");
   v.optional("compute", s.compute, Range<double>{0, 1, true}, "of the peak rate");
-  v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth");
+  v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth, keys and values");
+  v.optional("ends", s.ends, Range<double>{0, 1, true}, "of the peak bandwidth, queries and results");
+  v.optional("extra_dim", s.extra_dim, between(0.0, 1000.0),
+             "softmax of a score, as so many more dimensions of a head");
 }
 
 // Work that passes over memory: each kernel's launch, and all bytes at a fraction of the peak bandwidth.
@@ -108,6 +133,7 @@ struct PassParameters {
   int32_t kernels = 1;         // 0: the stack does this inside another kernel
   Duration launch{3'900'000};  // of each
   double memory = 0.642;       // 2.15 TB/s
+  double written = 1;          // weight of a value written, where rows are moved; one read weighs 1
 };
 
 template <class Visitor>
@@ -115,6 +141,8 @@ void fields(Visitor& v, PassParameters& s) {
   v.optional("kernels", s.kernels, between<int32_t>(0, 64), "kernels launched for it; 0: part of another kernel");
   v.optional("launch", s.launch, between(Duration{}, Duration{1'000'000'000}), "fixed time of each");
   v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth");
+  v.optional("written", s.written, between(0.0, 10.0),
+             "where rows are moved, what a value written weighs; one read: 1");
 }
 
 // The defaults are measured on an H100 SXM (989 Tflop/s, 3,350 GB/s) with PyTorch 2.11, isolated kernels and whole
@@ -122,8 +150,12 @@ void fields(Visitor& v, PassParameters& s) {
 struct KernelParameters {
   GemmParameters gemm;
   GroupedGemmParameters grouped_gemm;
+  ThrottleParameters throttle;
   AttentionParameters attention;
-  PassParameters gate{6, Duration{3'900'000}, 0.642};     // softmax, top-k, sort and counts; a fused gate has 1 or 2
+  PassParameters gate{6, Duration{3'900'000}, 0.642};  // softmax, top-k, sort and counts; a fused gate has 1 or 2
+  // Where they are measured alone, and no part of `gate`: their time goes with tokens x experts.
+  PassParameters softmax{0, Duration{3'900'000}, 0.642};
+  PassParameters top_k{0, Duration{3'900'000}, 0.642};
   PassParameters norm{2, Duration{3'900'000}, 0.642};     // with the residual added before
   PassParameters permute{0, Duration{3'900'000}, 0.985};  // dispatch packs
   PassParameters regroup{1, Duration{3'900'000}, 0.985};  // rows still in L2 help
@@ -141,8 +173,11 @@ template <class Visitor>
 void fields(Visitor& v, KernelParameters& s) {
   v.optional("gemm", s.gemm, "dense GEMMs");
   v.optional("grouped_gemm", s.grouped_gemm, "the experts' GEMMs, all groups in one kernel");
+  v.optional("throttle", s.throttle, "of GEMMs, dense and grouped, under the power limit");
   v.optional("attention", s.attention, "attention over the KV cache");
   v.optional("gate", s.gate, "softmax, top-k and the order of copies by expert, behind the router's GEMM");
+  v.optional("softmax", s.softmax, "of the scores, where it is a kernel beside `gate`");
+  v.optional("top_k", s.top_k, "choice of experts, where it is a kernel beside `gate`");
   v.optional("norm", s.norm, "norms, with the residual added before");
   v.optional("permute", s.permute, "a token's copies put in the order of their destinations, before dispatch");
   v.optional("regroup", s.regroup, "received copies put in the order of their experts");

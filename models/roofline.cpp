@@ -76,12 +76,19 @@ MatrixRate matrix_rate(const GpuSpec& gpu, Precision weights) {
 KernelCost kernel_cost(const CostModel& model, const Gate& gate) {
   const DenseGemm scores{gate.tokens, gate.experts, gate.hidden, Precision::bf16};
   // Scores are fp32, 2 values of bf16 each: softmax and top-k read and write them, sorting moves index and weight.
-  const int64_t values = 2 * (4 * gate.tokens * gate.experts + 6 * gate.tokens * gate.top_k);
-  return in_sequence(std::array{kernel_cost(model, scores), pass(model, values, model.kernels.gate)});
+  const int64_t read_and_written = 2 * 2 * gate.tokens * gate.experts;
+  const KernelParameters& kernels = model.kernels;
+  int64_t rest = 2 * 6 * gate.tokens * gate.top_k;
+  for (const PassParameters* alone : {&kernels.softmax, &kernels.top_k})
+    if (alone->kernels == 0) rest += read_and_written;
+  return in_sequence(std::array{kernel_cost(model, scores), pass(model, read_and_written, kernels.softmax),
+                                pass(model, read_and_written, kernels.top_k), pass(model, rest, kernels.gate)});
 }
 
 KernelCost kernel_cost(const CostModel& model, const MoveRows& move) {
-  return pass(model, (move.rows_read + move.rows_written) * move.width, parameters_of(model.kernels, move.pass));
+  const PassParameters& parameters = parameters_of(model.kernels, move.pass);
+  const double rows = double(move.rows_read) + parameters.written * double(move.rows_written);
+  return pass(model, int64_t(rows * double(move.width)), parameters);
 }
 
 KernelCost kernel_cost(const CostModel& model, const ElementWise& work) {

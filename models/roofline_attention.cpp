@@ -31,6 +31,7 @@ KernelCost kernel_cost(const CostModel& model, const Attention& a) {
   double blocks = 0;
   KernelWork work;
   int64_t queries = 0;
+  bool is_decode = true;
   for (const RequestLength& request : a.requests) {
     CHECK(request.new_tokens >= 0);
     CHECK(request.context >= 0);
@@ -48,17 +49,19 @@ KernelCost kernel_cost(const CostModel& model, const Attention& a) {
     // A long context is split among thread blocks when there are few queries, in parts of about 256 keys.
     blocks += double(a.kv_heads * ceil_div(rows, block_rows)) * double(ceil_div(tokens, 256));
     queries += request.new_tokens;
+    is_decode = is_decode && request.new_tokens == 1;
   }
   if (queries == 0) return {};
   const double flops_per_pair = 2.0 * double(a.heads) * double(a.qk_dim + a.v_dim);
   work.flops = pairs * flops_per_pair;
-  const double rate = model.gpu.bf16.flop_per_s * model.kernels.attention.compute;
+  const AttentionParameters& o = model.kernels.attention;
+  const double rate = model.gpu.bf16.flop_per_s * o.compute;
   // Queries in and results out go by the same memory, before and after the products, so they do not overlap them.
   const double ends_bytes = double(bytes_of(queries * a.heads * (a.qk_dim + a.v_dim), Precision::bf16).count);
-  const double bandwidth = model.gpu.memory_bandwidth.bytes_per_s * model.kernels.attention.memory;
-  work.compute_s = padded_pairs * flops_per_pair / rate;
-  work.memory_fraction = model.kernels.attention.memory;
-  work.launch = model.kernels.attention.launch + duration_of_seconds(ends_bytes / bandwidth);
+  const double ends_bandwidth = model.gpu.memory_bandwidth.bytes_per_s * o.ends;
+  work.compute_s = padded_pairs * (flops_per_pair + 2.0 * double(a.heads) * o.extra_dim) / rate;
+  work.memory_fraction = o.memory;
+  work.launch = (is_decode ? o.launch_decode : o.launch) + duration_of_seconds(ends_bytes / ends_bandwidth);
   work.sm_fraction = std::min(1.0, blocks / model.gpu.sms);
   KernelCost cost = roofline(model.gpu, work);
   cost.memory += Bytes{int64_t(ends_bytes)};

@@ -43,12 +43,22 @@ void correct(KernelCost& cost, std::span<const WorkCorrection> table, const GpuS
   cost.time = duration_of_seconds(std::max(least, cost.time.seconds() * correction_at(table, cost.flops / 2)));
 }
 
-// PyTorch's grouped kernel picks its tile by the mean rows of a group; others take the fastest.
-std::span<const TileParameters> tiles_to_try(const GroupedGemmParameters& o, int64_t rows, int64_t groups) {
+// PyTorch's grouped kernel picks its tile by the mean rows of a group, in whole rows; others take the fastest.
+std::span<const TileParameters> tiles_to_try(const GroupedGemmParameters& o, const GroupedGemm& gemm, int64_t rows) {
   CHECK(!o.tiles.empty());
   if (o.choice == TileChoice::fastest || o.tiles.size() == 1) return o.tiles;
-  const bool is_small = rows <= o.mean_rows_max * groups;
+  const bool is_small = rows / int64_t(gemm.rows.size()) <= o.mean_rows_max || gemm.n <= o.mean_rows_max;
   return std::span(o.tiles).subspan(is_small ? 0 : 1, 1);
+}
+
+double throttled(const ThrottleParameters& throttle, double compute_s) {
+  return compute_s * (1 + throttle.most * compute_s / (compute_s + throttle.half.seconds()));
+}
+
+// From none at four rows a group to all at one: thread blocks that wait for a few rows keep less of memory busy.
+double few_rows_factor(const GroupedGemmParameters& o, int64_t rows, int64_t busy_groups) {
+  const double mean = double(rows) / double(busy_groups);
+  return 1 + o.few_rows * std::max(0.0, 4 - mean) / 3;
 }
 
 }  // namespace
@@ -67,11 +77,12 @@ KernelCost kernel_cost(const CostModel& model, const DenseGemm& gemm) {
     const int64_t count = ceil_div(gemm.m, tile.rows) * ceil_div(gemm.n, tile.columns);
     const double waves = double(ceil_div(count, model.gpu.sms));
     const double k = k_of_one_sm(count, model.gpu.sms, gemm.k, o.split_k);
-    const double seconds = waves * tile_flops(tile, k) / (sm_rate * tile.compute);
+    const double seconds = waves * tile_flops(tile, k + tile.extra_k) / (sm_rate * tile.compute);
     if (work.compute_s > 0 && work.compute_s <= seconds) continue;
     work.compute_s = seconds;
     work.sm_fraction = std::min(1.0, double(count) * (double(gemm.k) / k) / model.gpu.sms);
   }
+  work.compute_s = throttled(model.kernels.throttle, work.compute_s);
   work.launch = o.launch;
   work.memory_bytes = gemm_bytes(1, gemm.m, gemm.n, gemm.k, gemm.weights, activations);
   work.memory_fraction = o.memory;
@@ -96,7 +107,7 @@ KernelCost kernel_cost(const CostModel& model, const GroupedGemm& gemm) {
   const double sm_rate = rate.flop_per_s / model.gpu.sms;
   const GroupedGemmParameters& o = model.kernels.grouped_gemm;
   KernelWork work;
-  for (const TileParameters& tile : tiles_to_try(o, rows, busy_groups)) {
+  for (const TileParameters& tile : tiles_to_try(o, gemm, rows)) {
     int64_t m_tiles = 0;
     for (const int64_t group : gemm.rows)
       m_tiles += o.rows_per_cluster * ceil_div(group, o.rows_per_cluster * tile.rows);
@@ -107,9 +118,10 @@ KernelCost kernel_cost(const CostModel& model, const GroupedGemm& gemm) {
     work.compute_s = waves * wave_s;
     work.sm_fraction = std::min(1.0, double(count) / model.gpu.sms);
   }
+  work.compute_s = throttled(model.kernels.throttle, work.compute_s);
   work.launch = o.launch;
   work.memory_bytes = gemm_bytes(busy_groups, rows, gemm.n, gemm.k, gemm.weights, activations);
-  work.memory_fraction = o.memory;
+  work.memory_fraction = o.memory / few_rows_factor(o, rows, busy_groups);
   work.flops = 2.0 * double(rows) * double(gemm.n) * double(gemm.k);
   return roofline(model.gpu, work);
 }

@@ -80,6 +80,13 @@ std::string size_of(const Measurement& measurement) {
   return "all";
 }
 
+// MB and KB are of 2^20 and 2^10 bytes here, as NCCL's tests count them.
+std::string bytes_class(const Measurement& measurement) {
+  const auto* const collective = std::get_if<CollectiveRecord>(&measurement.what);
+  if (collective == nullptr || !small_collective(collective->bytes, measurement.launch).empty()) return "";
+  return collective->bytes >= kEagerCollectiveMin ? "over 32 MB" : "64 KB to 32 MB";
+}
+
 // Model and sizes of a record, for people.
 struct Describe {
   std::string operator()(const OtherRecord&) const { return ""; }
@@ -145,7 +152,8 @@ FileComparison compare(const PredictionModel& model, const MeasurementFile& file
                      std::visit(Describe{}, measurement.what),
                      time.median_us,
                      found == predicted.end() ? 0 : found->us,
-                     reason_to_drop(measurement, time)};
+                     reason_to_drop(measurement, time),
+                     bytes_class(measurement)};
       if (found == predicted.end() && one.dropped.empty())
         ++result.not_predicted[one.phase == "all" ? one.kind : one.kind + " " + one.phase];
       else

@@ -49,6 +49,12 @@ std::optional<KernelCost> pass_cost(CostModel cost, const PassRecord& pass) {
     cost.kernels.elementwise.kernels = 1;
     return kernel_cost(cost, ElementWise{values, values});
   }
+  // Alone on [tokens, experts] scores; the gate's own GEMM is another record.
+  for (const auto& [op, alone] : {std::pair{"softmax", &cost.kernels.softmax}, {"topk", &cost.kernels.top_k}})
+    if (pass.op == op && alone->kernels > 0) {
+      cost.kernels.elementwise = *alone;
+      return kernel_cost(cost, ElementWise{2 * values, 2 * values});
+    }
   if (pass.op == "scale_rows" || pass.op == "silu") return kernel_cost(cost, ElementWise{values, values});
   if (pass.op == "add" || pass.op == "mul") return kernel_cost(cost, ElementWise{2 * values, values});
   if (pass.op == "zeros") return kernel_cost(cost, ElementWise{0, values});
@@ -155,13 +161,15 @@ CostModel cost_model_of(const PredictionModel& model) { return {model.gpu, model
 
 Duration run_kernels(const PredictionModel& model, Launch launch, int32_t ranks, std::span<const KernelCost> kernels) {
   const HostParameters& host = model.profile.host;
-  const Duration issue = launch == Launch::graph ? Duration{} : ranks > 1 ? host.issue_in_group : host.issue;
-  Duration issued;
+  const bool is_eager = launch == Launch::eager;
+  const Duration issue = !is_eager ? Duration{} : ranks > 1 ? host.issue_in_group : host.issue;
+  const Duration gap = is_eager ? host.gap : Duration{};
+  Duration issued = is_eager ? host.start : Duration{};
   Duration end;
   for (const KernelCost& kernel : kernels)
     for (int32_t each = 0; each < kernel.launches; ++each) {
       issued += issue;
-      end = std::max(issued, end) + time_of_launch(kernel.time, kernel.launches, each);
+      end = std::max(issued, end) + time_of_launch(kernel.time, kernel.launches, each) + gap;
     }
   return end;
 }

@@ -1,6 +1,6 @@
-// A MoE layer with experts in GPU memory, in host memory and on the CPU, as tasks: the host issues copies first, then
-// the experts that are resident, then those that are copied, each of which waits for its copy; then the same host
-// thread computes the CPU's experts.
+// A MoE layer with experts in GPU memory, in host memory and on the CPU, as tasks: copies run in a row from the start;
+// the host issues the experts that are resident, then those that are copied, each of which waits for its copy; then the
+// same host thread computes the CPU's experts. What copies take the host is part of their latency.
 #include <array>
 
 #include "models/cpu_cost.h"
@@ -20,7 +20,7 @@ class OffloadBuilder {
 
   void add_gpu_part(bool beside_cpu) {
     std::vector<TaskId> copies;
-    for (int32_t i = 0; i < offload_.copy; ++i) copies.push_back(add_copy(beside_cpu));
+    for (int32_t i = 0; i < offload_.copy; ++i) copies.push_back(add_copy(i == 0, beside_cpu));
     for (int32_t i = 0; i < offload_.hit; ++i) add_expert(nullptr);
     for (const TaskId copy : copies) add_expert(&copy);
   }
@@ -30,7 +30,7 @@ class OffloadBuilder {
     const CpuParameters& cpu = model_.profile.cpu;
     Duration time = cpu_experts_time(cpu, {offload_.cpu, offload_.d, offload_.f, offload_.tokens, offload_.threads});
     if (beside_gpu && offload_.copy > 0) time = scaled(time, cpu.beside_copies);
-    if (beside_gpu) time += cpu.wake_up;
+    if (beside_gpu && offload_.hit + offload_.copy > 0) time += cpu.wake_up;
     add_task(graph_, {stream_of(GpuId{0}, Lane::host), kNoPool, 0, time, 0});
   }
 
@@ -39,25 +39,29 @@ class OffloadBuilder {
  private:
   static Duration scaled(Duration time, double factor) { return duration_of_seconds(time.seconds() * factor); }
 
-  TaskId issue() {
-    return add_task(graph_, {stream_of(GpuId{0}, Lane::host), kNoPool, 0, model_.profile.host.issue, 0});
+  // Of launch number `launch` of an expert, of `launches`.
+  TaskId issue(int32_t launch, int32_t launches) {
+    const HostParameters& host = model_.profile.host;
+    const Duration time = host.issue_expert ? time_of_launch(*host.issue_expert, launches, launch) : host.issue;
+    return add_task(graph_, {stream_of(GpuId{0}, Lane::host), kNoPool, 0, time, 0});
   }
 
-  TaskId add_copy(bool beside_cpu) {
+  TaskId add_copy(bool is_first, bool beside_cpu) {
     const CopyParameters& parameters = *model_.profile.copies.host_to_device;
     const Bytes bytes = bytes_of(3 * offload_.d * offload_.f, Precision::bf16);
-    Duration time = parameters.latency + transfer_time(bytes, parameters.rate);
+    Duration time = parameters.gap + transfer_time(bytes, parameters.rate);
+    if (is_first) time += parameters.latency;
     if (beside_cpu && offload_.cpu > 0) time = scaled(time, model_.profile.interference.copies_beside_cpu);
-    const TaskId issued = issue();
-    const TaskId copy = add_task(graph_, {stream_of(GpuId{0}, Lane::dispatch), kNoPool, 0, time, 0});
-    add_dependency(graph_, issued, copy);
-    return copy;
+    return add_task(graph_, {stream_of(GpuId{0}, Lane::dispatch), kNoPool, 0, time, 0});
   }
 
   void add_expert(const TaskId* copy) {
+    int32_t launches = 0;
+    for (const KernelCost& kernel : kernels_) launches += kernel.launches;
+    int32_t issued_before = 0;
     for (const KernelCost& kernel : kernels_)
       for (int32_t launch = 0; launch < kernel.launches; ++launch) {
-        const TaskId issued = issue();
+        const TaskId issued = issue(issued_before++, launches);
         const Duration time = time_of_launch(kernel.time, kernel.launches, launch);
         const TaskId task = add_task(graph_, {stream_of(GpuId{0}, Lane::compute), kNoPool, 0, time, 0});
         add_dependency(graph_, issued, task);

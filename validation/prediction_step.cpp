@@ -12,30 +12,18 @@
 namespace moesim {
 namespace {
 
-// The cost model of records whose way back is index_copy and index_add.
+// The cost model of records whose way back is index_copy and index_add: each phase of its own, so that one GPU regroups
+// too.
 CostModel cost_model_of(const PredictionModel& model, bool scatters) {
   CostModel cost = moesim::cost_model_of(model);
   if (!scatters) return cost;
   cost.kernels.unregroup = cost.kernels.scatter;
   cost.kernels.unpermute = cost.kernels.scatter_add;
+  cost.kernels.regroup_alone = true;
   return cost;
 }
 
 using Counts = std::vector<std::vector<int64_t>>;  // [source rank][expert]
-
-// Tokens whose choices add up to the counts, one layer after another. The copies of a rank, in order of expert, go to
-// its tokens in turn: an expert has at most as many as there are tokens, so that no token chooses it twice.
-void append_ids(const Counts& counts, int64_t tokens_per_rank, int32_t top_k, std::vector<uint16_t>& ids) {
-  for (const std::vector<int64_t>& of_rank : counts) {
-    const size_t first = ids.size();
-    ids.resize(first + size_t(tokens_per_rank * top_k));
-    int64_t copy = 0;
-    for (size_t expert = 0; expert < of_rank.size(); ++expert)
-      for (int64_t i = 0; i < of_rank[expert]; ++i, ++copy)
-        ids[first + size_t(copy % tokens_per_rank * top_k + copy / tokens_per_rank)] = uint16_t(expert);
-    CHECK(copy == tokens_per_rank * top_k);
-  }
-}
 
 StepRouting routing_of(std::span<const Counts> layers, int64_t tokens_per_rank, int32_t top_k, int32_t experts) {
   StepRouting routing;
@@ -45,7 +33,13 @@ StepRouting routing_of(std::span<const Counts> layers, int64_t tokens_per_rank, 
   routing.experts = experts;
   routing.top_k = top_k;
   for (int64_t rank = 0; rank <= ranks; ++rank) routing.first_token.push_back(rank * tokens_per_rank);
-  for (const Counts& counts : layers) append_ids(counts, tokens_per_rank, top_k, routing.ids);
+  for (const Counts& counts : layers) {
+    std::vector<int64_t>& flat = routing.counts.emplace_back();
+    for (const std::vector<int64_t>& of_rank : counts) {
+      flat.insert(flat.end(), of_rank.begin(), of_rank.end());
+      CHECK(std::accumulate(of_rank.begin(), of_rank.end(), int64_t{0}) == tokens_per_rank * top_k);
+    }
+  }
   return routing;
 }
 
@@ -112,7 +106,8 @@ Duration run_schedule(Server& server, const StepCase& step, const Schedule& sche
   Rng rng(1);
   const StepGraph graph =
       build_step({step.model, step.batch, step.routing, step.placement, schedule, step.communication}, rng);
-  return server.run(graph.graph);
+  const Duration start = step.model.launch == Launch::eager ? step.model.host.start : Duration{};
+  return start + server.run(graph.graph);
 }
 
 StepCase layer_case(const PredictionModel& model, const MoeLayerRecord& layer, Launch launch, const Server& server) {

@@ -9,6 +9,7 @@
 #include "sim/config/error.h"
 #include "sim/config/json_text.h"
 #include "validation/fit/calibration.h"
+#include "validation/fit/other_hosts.h"
 #include "validation/fit/sanity.h"
 
 namespace moesim {
@@ -23,6 +24,8 @@ po::options_description options() {
       "base", po::value<std::string>(), "profile to start from; what is not measured stays as it is there")(
       "hold-out", po::value<std::string>()->default_value(""),
       "keep records from the fit and report errors on them, instead of cross-validation: models=NAME,NAME or every=N")(
+      "other-host", po::value<std::string>()->default_value(""),
+      "files (FILE,FILE) of another machine with this GPU: what its host decides says little of this profile's")(
       "folds", po::value<int>()->default_value(4), "parts of the cross-validation; 0: none")(
       "scale-to", po::value<std::string>(), "write the profile for this GPU instead, scaled by the data sheets")(
       "format", po::value<std::string>()->default_value("text"), "what to print: text or json");
@@ -74,7 +77,7 @@ void check_files(const std::vector<MeasurementFile>& files, const GpuSpec& gpu) 
 std::string command_text(const po::variables_map& given, const std::vector<MeasurementFile>& files) {
   std::string text = "moesim calibrate";
   for (const MeasurementFile& file : files) text += " " + file.source;
-  for (const char* option : {"base", "gpu", "hold-out", "name", "stack"}) {
+  for (const char* option : {"base", "gpu", "hold-out", "name", "other-host", "stack"}) {
     const std::string value = text_of(given, option, "");
     if (value.empty()) continue;
     const bool is_path = std::string(option) == "base" && value.ends_with(".json");
@@ -98,6 +101,7 @@ CalibrationInput input_of(const po::variables_map& given, std::vector<Measuremen
   input.base.stack = text_of(given, "stack", files.front().software);
   input.base.machine = files.front().device;
   input.base.command = command_text(given, files);
+  mark_other_hosts(given["other-host"].as<std::string>(), files);
   input.base.scaled_from.clear();
   input.hold_out = parse_hold_out(given["hold-out"].as<std::string>());
   check_hold_out(input.hold_out, files);

@@ -14,8 +14,6 @@
 
 namespace moesim {
 
-std::atomic<bool> interrupted = false;
-
 std::span<const Command> commands() {
   static const std::array all = {kRunCommand,      kCompareCommand,   kPlaceCommand,    kCheckCommand,
                                  kListCommand,     kSchemaCommand,    kNetCommand,      kTraceCommand,
@@ -26,6 +24,7 @@ std::span<const Command> commands() {
 
 namespace {
 
+// The first Ctrl-C asks for an end; the second ends the program at once.
 void handle_interrupt(int) {
   if (interrupted.exchange(true)) _exit(kInterrupted);
 }

@@ -16,6 +16,7 @@ struct Transfer {
   int32_t from = 0;  // ranks of the collective
   int32_t to = 0;
   Bytes bytes;
+  bool passes_on = false;  // what `from` got in the round before: the copy that it keeps is sent on in the same pass
 };
 
 // A part of what a transfer carries, so that tests and reports can follow each byte. In an all-to-all it is a range of
@@ -32,9 +33,11 @@ struct Piece {
 // A rank enters a round when its part in the round before it is done: what it sent has left, what it gets has come.
 struct CollectivePlan {
   std::vector<std::vector<Transfer>> rounds{};
-  Bytes message_max{};      // a transfer of more bytes goes as several messages of at most this; 0: as one
-  Duration message_send{};  // of each message at its sender, beside what the software stack takes
-  bool by_nic = false;      // transfers leave through the NICs, between ranks of one node too
+  Bytes message_max{};          // a transfer of more bytes goes as several messages of at most this; 0: as one
+  Duration message_send{};      // of each message at its sender, beside what the software stack takes
+  bool point_to_point = false;  // made of sends and receives between pairs, not by a kernel of its own
+  Bytes own{};                  // that a rank copies or adds of its own buffer beside what it sends and receives
+  bool by_nic = false;          // transfers leave through the NICs, between ranks of one node too
   // [round][transfer], which is all that the transfer carries. Empty unless the input asked for it.
   std::vector<std::vector<std::vector<Piece>>> content{};
 };

@@ -18,10 +18,10 @@ PlanBuilder::PlanBuilder(int32_t phases, int32_t chunks, bool keep_content)
   if (keep_content) plan_.content.resize(plan_.rounds.size());
 }
 
-void PlanBuilder::add(int32_t phase, int32_t from, int32_t to, std::span<const Piece> pieces) {
+void PlanBuilder::add(int32_t phase, int32_t from, int32_t to, std::span<const Piece> pieces, bool passes_on) {
   if (from == to) return;
   for (int32_t chunk = 0; chunk < chunks_; ++chunk) {
-    Transfer transfer{from, to, {}};
+    Transfer transfer{from, to, {}, passes_on};
     std::vector<Piece> carried;
     for (const Piece& piece : pieces) {
       const int64_t begin = bytes_through(piece.bytes, chunk, chunks_);
@@ -45,6 +45,11 @@ CollectivePlan PlanBuilder::take() {
   if (plan_.rounds.empty()) plan_.rounds.emplace_back();
   if (keep_content_ && plan_.content.empty()) plan_.content.emplace_back();
   return std::move(plan_);
+}
+
+CollectivePlan PlanBuilder::take_point_to_point() {
+  plan_.point_to_point = true;
+  return take();
 }
 
 }  // namespace moesim

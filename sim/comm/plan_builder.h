@@ -15,12 +15,15 @@ class PlanBuilder {
   PlanBuilder(int32_t phases, int32_t chunks, bool keep_content);
 
   // What `from` sends to `to` in a phase, as one transfer a chunk. What has no bytes or stays where it is does not
-  // travel.
-  void add(int32_t phase, int32_t from, int32_t to, std::span<const Piece> pieces);
-  void add(int32_t phase, int32_t from, int32_t to, const Piece& piece) { add(phase, from, to, {&piece, 1}); }
+  // travel. `passes_on` as in Transfer.
+  void add(int32_t phase, int32_t from, int32_t to, std::span<const Piece> pieces, bool passes_on = false);
+  void add(int32_t phase, int32_t from, int32_t to, const Piece& piece, bool passes_on = false) {
+    add(phase, from, to, {&piece, 1}, passes_on);
+  }
 
   // Leaves out rounds in which nothing travels; one stays at least.
   CollectivePlan take();
+  CollectivePlan take_point_to_point();
 
  private:
   CollectivePlan plan_;

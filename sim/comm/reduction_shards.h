@@ -22,4 +22,10 @@ inline Piece shard_piece(Bytes buffer, int32_t ranks, int32_t shard, bool adds) 
   return {0, 0, shard_offset(buffer, ranks, shard), shard_bytes(buffer, ranks, shard), adds};
 }
 
+// Its own shard a rank copies to the result of an all-gather, and adds at the end of a reduce-scatter; in an all-reduce
+// that is part of passing it on.
+inline Bytes own_shard(const ReductionInput& in) {
+  return in.reduction == Reduction::all_reduce ? Bytes{} : shard_bytes(in.bytes, in.ranks, 0);
+}
+
 }  // namespace moesim

@@ -136,6 +136,13 @@ struct Registering<Kind> {
 template <class Kind>
 using Registry = typename Registering<Kind>::Type;
 
+// What an object without "policy" means, where the kind says it: `static constexpr const char* unnamed`.
+template <class Kind>
+constexpr const char* unnamed_of() {
+  if constexpr (requires { Kind::unnamed; }) return Kind::unnamed;
+  return nullptr;
+}
+
 // A setting that names a policy and holds its options: "greedy", or {"policy": "greedy", "slack": 2}. The name is
 // looked up when it is first needed, so that a default may name a policy that registers itself later.
 template <class Kind>
@@ -185,7 +192,7 @@ class PolicyChoice {
     }
     static ChosenPolicy& chosen(void* choice) { return static_cast<PolicyChoice*>(choice)->chosen_; }
 
-    static constexpr PolicyType table = {Kind::kind, entries, chosen};
+    static constexpr PolicyType table = {Kind::kind, unnamed_of<Kind>(), entries, chosen};
   };
 
   const auto& entry() const {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "sim/config/registry.h"
@@ -38,12 +40,24 @@ struct PlacementInput {
   PlacementCosts costs;  // empty where nobody gave them
 };
 
+// What a policy that solves integer programs says of its answer: no placement has an objective below the bound. Both
+// are sums over all that was solved.
+struct PlacementProof {
+  std::string solver;
+  double objective = 0;
+  double bound = 0;
+  int64_t nodes = 0;          // of all search trees
+  bool wall_limited = false;  // the placement depends on how fast the machine was
+  std::vector<std::string> warnings;
+};
+
 // hosts[layer][expert] lists the GPUs that have the expert's weights, at least one; a GPU with two copies is there
 // twice. Where a policy also fixes the slots, physical_to_logical[layer][slot] says which expert each holds, GPU after
 // GPU; else it is empty, and slots are in order of expert.
 struct Placement {
   std::vector<std::vector<std::vector<GpuId>>> hosts;
   std::vector<std::vector<int32_t>> physical_to_logical;
+  std::optional<PlacementProof> proof = {};  // where the policy has one
 };
 
 struct PlacementPolicy {

@@ -16,13 +16,18 @@ constexpr uint16_t kNoExpert = 0xFFFF;
 
 // ids [moe layer][token][k], by falling gate weight. Tokens are numbered by the GPU that holds them in the MoE layers:
 // GPU g holds tokens first_token[g] .. first_token[g + 1].
+// Where only counts are known, counts[moe layer][gpu * experts + expert] says how many tokens that the GPU holds chose
+// the expert, and ids are empty. Features that need tokens CHECK that there are any.
 struct StepRouting {
   int64_t tokens = 0;
   int32_t layers = 0;  // MoE layers of the model
   int32_t experts = 0;
   int32_t top_k = 0;
   std::vector<uint16_t> ids;
+  std::vector<std::vector<int64_t>> counts;
   std::vector<int64_t> first_token;  // [gpus + 1]
+
+  bool is_counts() const { return !counts.empty(); }
 
   std::span<const uint16_t> choices(int32_t layer, int64_t token) const {
     return {ids.data() + (int64_t{layer} * tokens + token) * top_k, size_t(top_k)};

@@ -115,9 +115,11 @@ class StepBuilder {
   // operation's time is spread over its kernels evenly. Returns the last.
   TaskId add_launched(const ScheduledOperation& step, GpuId gpu, const OperationCost& cost) {
     TaskId last{};
+    const HostParameters& host = in_.model.host;
+    if (step.operation == Operation::gate && layout_.ep > 1) add_issue(step, gpu, host.routing_in_group);
     for (int32_t launch = 0; launch < cost.launches; ++launch) {
       const TaskId issued = add_issue(step, gpu, issue_time());
-      last = add_kernels(step, gpu, cost, time_of_launch(cost.time, cost.launches, launch));
+      last = add_kernels(step, gpu, cost, time_of_launch(cost.time, cost.launches, launch) + host.gap);
       add_dependency(result_.graph, issued, last);
     }
     return last;

@@ -138,6 +138,10 @@ struct CopyCounter {
 LayerTraffic layer_traffic(const StepRouting& routing, const Placement& placement, const Layout& layout,
                            TokenCopies copies, int32_t moe_layer, int32_t part, int32_t parts, const CopyRule& rule,
                            Rng& rng) {
+  if (routing.is_counts()) {
+    CHECK(!has_copies(placement) || rule.choice.name() == "even");
+    return traffic_of_counts(routing, placement, layout, copies, moe_layer, part, parts);
+  }
   const Hosts& hosts = placement.hosts[size_t(moe_layer)];
   const Slots slots = slots_of(hosts, layout.ep);
   CopyDealer dealer = copy_dealer(routing, hosts, layout, moe_layer, rule, rng);

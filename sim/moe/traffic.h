@@ -40,13 +40,17 @@ struct CopyRule {
 };
 
 // Traffic of part `part` of `parts` of each GPU's tokens. A token's expert is looked for in its own expert-parallel
-// group. The shares of copies, which a policy decides on for all parts at
-// once, are met as closely as whole tokens can. CHECKs that no choice is lost. Without a rule,
-// copies share evenly.
+// group. The shares of copies, which a policy decides on for all parts at once, are met as closely as whole tokens can.
+// CHECKs that no choice is lost. Without a rule copies share evenly, as they do where only counts are known.
 LayerTraffic layer_traffic(const StepRouting& routing, const Placement& placement, const Layout& layout,
                            TokenCopies copies, int32_t moe_layer, int32_t part, int32_t parts, const CopyRule& rule,
                            Rng& rng);
 LayerTraffic layer_traffic(const StepRouting& routing, const Placement& placement, const Layout& layout,
                            TokenCopies copies, int32_t moe_layer, int32_t part, int32_t parts);
+
+// The same where only counts are known: a GPU's part of each count, spread evenly over the expert's hosts. CHECKs that
+// copies are per_expert, as nobody knows which choices belong to one token.
+LayerTraffic traffic_of_counts(const StepRouting& routing, const Placement& placement, const Layout& layout,
+                               TokenCopies copies, int32_t moe_layer, int32_t part, int32_t parts);
 
 }  // namespace moesim

@@ -83,10 +83,14 @@ void take_from_profile(const JsonNode& root, const DeviceProfile& profile, Loade
   const JsonNode* communication = root.find("communication");
   const auto is_set = [&](const char* key) { return communication != nullptr && communication->find(key) != nullptr; };
   SoftwareStack& stack = loaded.scenario.communication.stack;
+  // Who says what a collective takes says it of small ones too.
+  if (!is_set("launch") && !is_set("round") && !is_set("copy_rate"))
+    stack.small_messages = profile.collectives.small_messages;
   if (!is_set("launch")) stack.launch = profile.collectives.launch;
   if (!is_set("round")) stack.round = profile.collectives.round;
   if (!is_set("send")) stack.send = profile.collectives.send;
   if (!is_set("receive")) stack.receive = profile.collectives.receive;
+  if (!is_set("point_to_point")) stack.point_to_point = profile.collectives.point_to_point;
   if (!is_set("copy_rate")) stack.copy_rate = profile.collectives.copy_rate;
   if (profile.scale_up && !loaded.scenario.cluster.node.nvlink) loaded.scenario.cluster.node.nvlink = profile.scale_up;
 }

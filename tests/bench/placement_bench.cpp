@@ -2,8 +2,10 @@
 // GPU and layer.
 #include <benchmark/benchmark.h>
 
+#include <string>
 #include <string_view>
 
+#include "sim/config/json.h"
 #include "sim/moe/placement_cost.h"
 #include "tests/support/placement_case.h"
 
@@ -69,6 +71,52 @@ BENCHMARK_CAPTURE(BM_Place, eplb_leaf_spine, "eplb", "leaf-spine")->Unit(benchma
 BENCHMARK_CAPTURE(BM_Place, replicated_leaf_spine, "replicated", "leaf-spine")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(BM_Place, local_search_leaf_spine, "local_search", "leaf-spine")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(BM_Place, annealing_leaf_spine, "annealing", "leaf-spine")->Unit(benchmark::kMillisecond);
+
+// Trained on one mixture of domains, judged on another: the cost of the past and of what came, the mean of five seeds.
+void BM_UnseenDomains(benchmark::State& state, const char* policy) {
+  double seen = 0;
+  double unseen = 0;
+  for (auto _ : state)
+    for (uint64_t seed = 1; seed <= 5; ++seed) {
+      Rng rng(seed);
+      const DomainLoads domains(58, 256, rng);
+      PlacementInput in = large_case(seed);
+      in.costs = cluster_costs("leaf-spine", 8, R"({"nodes_per_leaf": 4})");
+      in.past_load = domains.loads(random_mixture(rng), 1e7);
+      const Placement placement = PolicyChoice<PlacementPolicy>(policy).decide(in, rng);
+      seen += placement_cost(in, placement) / 5;
+      Rng later(seed + 100);
+      in.past_load = domains.loads(random_mixture(later), 1e7);
+      unseen += placement_cost(in, placement) / 5;
+    }
+  state.counters["seen"] = seen / double(state.iterations());
+  state.counters["unseen"] = unseen / double(state.iterations());
+}
+BENCHMARK_CAPTURE(BM_UnseenDomains, contiguous, "contiguous")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(BM_UnseenDomains, eplb, "eplb")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(BM_UnseenDomains, replicated, "replicated")->Unit(benchmark::kMillisecond);
+
+// 64 experts in 16 layers on one server of eight GPUs, without spare slots, by how often the search begins anew.
+void BM_SmallSearch(benchmark::State& state) {
+  PlacementInput in;
+  Rng rng(1);
+  const DomainLoads domains(16, 64, rng);
+  in.layers = 16;
+  in.experts = 64;
+  in.gpus = in.gpus_per_node = in.slots_per_gpu = 8;
+  in.past_load = domains.loads(random_mixture(rng), 1e6);
+  in.costs = cluster_costs("single-node", 1);
+  const JsonNode options = parse_json(
+      R"({"policy": "local_search", "checks": 100000000000, "restarts": )" + std::to_string(state.range(0)) + "}",
+      "bench");
+  PolicyChoice<PlacementPolicy> choice;
+  std::vector<Fault> faults;
+  choice.read(options, Place{}, faults);
+  double cost = 0;
+  for (auto _ : state) cost = placement_cost(in, choice.decide(in, rng));
+  state.counters["cost"] = cost;
+}
+BENCHMARK(BM_SmallSearch)->Arg(0)->Arg(8)->Arg(1000)->Unit(benchmark::kMillisecond)->Iterations(1);
 
 }  // namespace
 }  // namespace moesim

@@ -38,6 +38,21 @@ TEST(ScaledProfile, KeepsTheTimesOfWhatSmsBind) {
   EXPECT_FALSE(scaled.parts[0].held_out);  // they were not measured there
 }
 
+// An A100 has 300 of an H100's 450 GB/s of NVLink, an H200 the same.
+TEST(ScaledProfile, CopiesOfCollectivesGoWithTheLinks) {
+  DeviceProfile profile;
+  profile.gpu = "h100-sxm-80";
+  profile.scale_up = 420_GBps;
+  profile.collectives.copy_rate = 1'500_GBps;
+  profile.collectives.small_messages = SmallMessages{8_us, 1_us, 300_GBps};
+  const DeviceProfile a100 = scaled_profile(profile, "a100-sxm-80");
+  EXPECT_EQ(a100.scale_up, 280_GBps);
+  EXPECT_EQ(a100.collectives.copy_rate, 1'000_GBps);
+  EXPECT_EQ(a100.collectives.small_messages->copy_rate, 200_GBps);
+  EXPECT_EQ(a100.collectives.small_messages->launch, 8_us);
+  EXPECT_EQ(scaled_profile(profile, "h200-sxm-141").collectives.copy_rate, 1'500_GBps);
+}
+
 TEST(ScaledProfile, OfItsOwnGpuIsItself) {
   DeviceProfile profile;
   profile.gpu = "h100-sxm-80";

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "models/catalogue.h"
 #include "validation/scatter_plot.h"
 
 namespace moesim {
@@ -40,6 +41,28 @@ TEST(ErrorTable, SummarisesRelativeErrors) {
   EXPECT_NE(text.find("10.0 %"), std::string::npos) << text;
   EXPECT_NE(text.find("not predicted: 2 novel\n"), std::string::npos) << text;
   EXPECT_TRUE(text.ends_with("dropped: 1 noise\n")) << text;
+}
+
+Comparison collective(const char* kind, const char* bytes, double predicted, const char* dropped = "") {
+  Comparison one = compared(kind, "all", "all", 100, predicted, dropped);
+  one.bytes = bytes;
+  return one;
+}
+
+// By bytes in the report, under the names of the classes; in the table for programs as `all` alone.
+TEST(ErrorTable, ShowsCollectivesByBytesToo) {
+  const std::vector<Comparison> all = {collective("a", "over 32 MB", 110), collective("b", "over 32 MB", 130),
+                                       collective("b", "64 KB to 32 MB", 90), collective("b", "", 500, "small"),
+                                       compared("copy", "all", "all", 100, 100)};
+  std::string rows;
+  for (const ErrorRow& row : collective_rows(all)) rows += row.kind + ", " + row.size + "; ";
+  EXPECT_EQ(rows,
+            "collectives, 64 KB to 32 MB; collectives, over 32 MB; a, over 32 MB; b, 64 KB to 32 MB; b, over 32 MB; ");
+  EXPECT_NEAR(collective_rows(all)[1].median, 0.20, 1e-12);
+  EXPECT_EQ(collective_rows(all)[1].n, 2);
+  const ErrorTable table = error_table(all);
+  for (const ErrorRow& row : table.errors) EXPECT_EQ(row.size, "all");
+  EXPECT_NE(error_table_text(table, all, {}).find("collectives  all        over 32 MB"), std::string::npos);
 }
 
 TEST(ErrorTable, OrdersRowsByKindPhaseAndSize) {
@@ -107,6 +130,23 @@ TEST(DropRules, LeaveOutUnsteadyOffloadAndShortCollectives) {
   EXPECT_FALSE(is_dropped(all_reduce(64 << 10, Launch::graph)));
 }
 
+TEST(Compare, PutsCollectivesThatCountIntoClassesOfBytes) {
+  MeasurementFile file;
+  file.world = 2;
+  const auto add = [&](int64_t bytes, Launch launch) {
+    file.records.push_back(
+        {"nccl_all_reduce", launch, CollectiveRecord{"all_reduce", 2, bytes, {}}, {{"all", 100, {}, 100}}, 0});
+  };
+  add((32 << 20) - 1, Launch::eager);
+  add(32 << 20, Launch::eager);
+  add((64 << 10) - 1, Launch::graph);
+  add(64 << 10, Launch::graph);
+  add(32 << 20, Launch::graph);
+  std::string classes;
+  for (const Comparison& one : compare({{}, load_gpu("h100-sxm-80"), 2}, file).compared) classes += one.bytes + "; ";
+  EXPECT_EQ(classes, "; over 32 MB; ; 64 KB to 32 MB; over 32 MB; ");
+}
+
 TEST(ComparisonCsv, QuotesTextAndLeavesOutWhatIsNotPredicted) {
   const std::vector<Comparison> all = {{"f.json", 7, "a", "all", "all", "x, \"y\"", 100, 110, ""},
                                        {"f.json", 8, "a", "all", "all", "z", 100, 0, "why"}};
@@ -130,6 +170,19 @@ TEST(ScatterPlot, PutsPointsOnLogarithmicAxes) {
 
 TEST(ScatterPlot, OfNothingIsStillAPicture) {
   EXPECT_NE(scatter_plot_svg({}, "nothing").find("</svg>"), std::string::npos);
+}
+
+// Of two equal works the first of one machine meets the first of the other; what one lacks is in no row.
+TEST(TakenFor, PutsTheTimesOfAnotherMachineInThePlaceOfPredictions) {
+  const auto measured = [](const char* what, double us) {
+    return Comparison{"a.json", 0, "gemm", "all", "all", what, us, 1, ""};
+  };
+  const std::vector<Comparison> here{measured("x", 10), measured("x", 20), measured("y", 5)};
+  const std::vector<Comparison> there{measured("z", 1), measured("x", 11), measured("x", 15)};
+  const std::vector<Comparison> taken = taken_for(here, there);
+  ASSERT_EQ(taken.size(), 2u);
+  EXPECT_NEAR(taken[0].error(), 0.1, 1e-12);
+  EXPECT_NEAR(taken[1].error(), -0.25, 1e-12);
 }
 
 }  // namespace

@@ -18,6 +18,8 @@ PredictionModel round_model() {
   DeviceProfile& profile = model.profile;
   profile.name = "round/test";
   profile.kernels.gemm.launch = profile.kernels.grouped_gemm.launch = profile.kernels.attention.launch = 1_us;
+  profile.kernels.attention.launch_decode = 1_us;
+  profile.kernels.attention.ends = 1;
   profile.kernels.gemm.memory = profile.kernels.grouped_gemm.memory = profile.kernels.attention.memory = 1;
   KernelParameters& kernels = profile.kernels;
   for (PassParameters* pass : {&kernels.norm, &kernels.regroup, &kernels.unregroup, &kernels.unpermute, &kernels.swiglu,
@@ -178,7 +180,7 @@ PredictionModel offload_model() {
   PredictionModel model = round_model();
   model.gpu.memory_bandwidth = Rate{1e12};
   model.profile.host = {10_us, 1_s, 1_s};
-  model.profile.copies.host_to_device = CopyParameters{100_us, 1_GBps};
+  model.profile.copies.host_to_device = CopyParameters{100_us, 1_GBps, 20_us};
   model.profile.cpu.threads = {{4, 1_GBps, 10_GBps, FlopRate{1e18}}, {8, 2_GBps, 30_GBps, FlopRate{1e18}}};
   model.profile.cpu.expert = 50_us;
   model.profile.cpu.wake_up = 200_us;
@@ -191,13 +193,13 @@ TEST(OffloadPrediction, LetsCopiesAndTheCpuRunBesideEachOther) {
   const PredictionModel model = offload_model();
   const OffloadRecord offload{"tiny", 1000, 1000, 1, 1, 2, 1, 8};
   const Measurement measured = measurement_of(offload, Launch::eager, {"gpu", "cpu", "all"});
-  // The first copy is issued at 10 us and takes 6.1 ms; the second follows. Its expert has been issued long before, and
+  // The first copy takes 6.12 ms, the second without the latency 6.02. Its expert has been issued long before, and
   // takes three launches of 1 us, 4.006 us up, 0.01 us SwiGLU and 2.004 down.
-  EXPECT_NEAR(predicted_us(model, measured, "gpu"), 10 + 2 * 6100 + 3 + 6.02, 0.1);
+  EXPECT_NEAR(predicted_us(model, measured, "gpu"), 100 + 2 * 6020 + 3 + 6.02, 0.1);
   // 6 MB at 2 GB/s.
   EXPECT_NEAR(predicted_us(model, measured, "cpu"), 50 + 3000, 0.1);
   // Beside the CPU each copy takes a quarter longer; the CPU, half longer, ends before them.
-  EXPECT_NEAR(predicted_us(model, measured, "all"), 10 + 2 * 6100 * 1.25 + 3 + 6.02, 0.1);
+  EXPECT_NEAR(predicted_us(model, measured, "all"), (100 + 2 * 6020) * 1.25 + 3 + 6.02, 0.1);
 }
 
 // Without copies the CPU is what takes long: 2 launches an expert of 3 kernels are issued first, 10 us each.
@@ -209,18 +211,44 @@ TEST(OffloadPrediction, StartsTheCpuWhenAllIsIssued) {
   EXPECT_NEAR(predicted_us(offload_model(), measured, "all"), 6 * 10 + 200 + 3 * (50 + 6000), 0.1);
 }
 
+// 45 us an expert instead of 10 a kernel. Nothing is launched, and no thread sleeps, where the CPU has all experts.
+TEST(OffloadPrediction, IssuesExpertsInATimeOfTheirOwn) {
+  PredictionModel model = offload_model();
+  model.profile.host.issue_expert = 45_us;
+  const OffloadRecord both{"tiny", 1000, 1000, 1, 2, 0, 3, 4};
+  const Measurement measured = measurement_of(both, Launch::eager, {"gpu", "all"});
+  EXPECT_NEAR(predicted_us(model, measured, "gpu"), 2 * 45 + 1 + 2.004, 0.1);
+  EXPECT_NEAR(predicted_us(model, measured, "all"), 2 * 45 + 200 + 3 * (50 + 6000), 0.1);
+  const OffloadRecord cpu_alone{"tiny", 1000, 1000, 1, 0, 0, 3, 4};
+  EXPECT_NEAR(predicted_us(model, measurement_of(cpu_alone, Launch::eager, {"all"}), "all"), 3 * (50 + 6000), 0.1);
+}
+
 TEST(OffloadPrediction, SaysNothingOfWhatTheProfileLacks) {
   const Measurement measured =
       measurement_of(OffloadRecord{"tiny", 8, 8, 1, 0, 1, 1, 8}, Launch::eager, {"gpu", "cpu", "all"});
   EXPECT_TRUE(predict(round_model(), measured).empty());
 }
 
-// At 6 threads halfway: 1.5 GB/s. Below the least number in proportion, beyond the most as with the most.
-TEST(CpuExperts, InterpolateThreads) {
-  const CpuParameters cpu = offload_model().profile.cpu;
-  EXPECT_DOUBLE_EQ(cpu_threads(cpu, 6).memory.bytes_per_s, 1.5e9);
-  EXPECT_DOUBLE_EQ(cpu_threads(cpu, 2).memory.bytes_per_s, 0.5e9);
-  EXPECT_DOUBLE_EQ(cpu_threads(cpu, 64).cache.bytes_per_s, 30e9);
+// From 4 to 8 threads memory goes with the threads: 1 GB/s x 6 / 4. Then 16 times the threads reach 4 times the rate of
+// the cache, which goes by the root.
+TEST(CpuExperts, ReachRatesByPowersOfTheThreads) {
+  CpuParameters cpu = offload_model().profile.cpu;
+  EXPECT_NEAR(cpu_threads(cpu, 6).memory.bytes_per_s, 1.5e9, 1);
+  EXPECT_NEAR(cpu_threads(cpu, 2).memory.bytes_per_s, 0.5e9, 1);
+  cpu.threads = {{2, 1_GBps, 10_GBps, FlopRate{1e12}}, {32, 2_GBps, 40_GBps, FlopRate{1e12}}};
+  EXPECT_NEAR(cpu_threads(cpu, 8).cache.bytes_per_s, 20e9, 1);
+  EXPECT_NEAR(cpu_threads(cpu, 128).cache.bytes_per_s, 80e9, 1);
+  EXPECT_EQ(cpu_threads(cpu, 32).cache.bytes_per_s, 40e9);
+}
+
+// The cache of 10 GB/s and 30 grows faster than the threads from 4 to 8; nothing says that it goes on so.
+TEST(CpuExperts, ReachNoMoreThanInProportionBeyondWhatWasMeasured) {
+  CpuParameters cpu = offload_model().profile.cpu;
+  EXPECT_NEAR(cpu_threads(cpu, 16).cache.bytes_per_s, 60e9, 1);
+  EXPECT_NEAR(cpu_threads(cpu, 2).cache.bytes_per_s, 5e9, 1);
+  cpu.threads.resize(1);
+  EXPECT_EQ(cpu_threads(cpu, 2).memory.bytes_per_s, 0.5e9);
+  EXPECT_EQ(cpu_threads(cpu, 16).memory.bytes_per_s, 1e9);
 }
 
 // Two experts of 6 MB beside a cache of 3 MB: a quarter of each comes from it at 30 GB/s, the rest at 2 GB/s. With 12

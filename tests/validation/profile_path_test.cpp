@@ -41,10 +41,11 @@ TEST(ProfilePath, LooksWithoutChanging) {
 TEST(ProfilePath, ListsTheNumbersThatMayTakeAnyValue) {
   DeviceProfile profile;
   EXPECT_EQ(numbers_below(profile, "kernels/gate"),
-            (std::vector<std::string>{"kernels/gate/launch", "kernels/gate/memory"}));
+            (std::vector<std::string>{"kernels/gate/launch", "kernels/gate/memory", "kernels/gate/written"}));
   EXPECT_EQ(numbers_below(profile, "copies"), std::vector<std::string>{});
   profile.copies.peer = CopyParameters{1_us, 100_GBps};
-  EXPECT_EQ(numbers_below(profile, "copies"), (std::vector<std::string>{"copies/peer/latency", "copies/peer/rate"}));
+  EXPECT_EQ(numbers_below(profile, "copies"),
+            (std::vector<std::string>{"copies/peer/latency", "copies/peer/rate", "copies/peer/gap"}));
   profile.kernels.gemm.tiles.resize(1);
   EXPECT_EQ(numbers_below(profile, "kernels/gemm/tiles"),
             (std::vector<std::string>{"kernels/gemm/tiles/0/compute", "kernels/gemm/tiles/0/extra_k"}));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "validation/error_table.h"
+#include "validation/fit/profile_fit.h"
 #include "validation/fit/profile_path.h"
 
 namespace moesim {
@@ -59,7 +60,11 @@ void add_corrections(DeviceProfile& profile, const Observations& observations, c
   for (const Ratio& ratio : ratios) errors.push_back(std::abs(1 / ratio.factor - 1));
   if (errors.empty() || median(errors) <= kFormulaErrorMax) return;
   std::vector<WorkCorrection> table = table_of(std::move(ratios));
-  if (table.size() >= 2) profile.kernels.gemm.corrections = std::move(table);
+  if (table.size() < 2) return;
+  DeviceProfile corrected = profile;
+  corrected.kernels.gemm.corrections = std::move(table);
+  // Layers and steps hold GEMMs too: what helps those alone, and harms these, is the launch's doing and not the GEMM's.
+  if (loss_of(corrected, observations, context) < loss_of(profile, observations, context)) profile = corrected;
 }
 
 }  // namespace moesim

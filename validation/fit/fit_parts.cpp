@@ -51,6 +51,9 @@ std::vector<FitParameter> all_below(const DeviceProfile& profile, const std::str
   std::vector<FitParameter> parameters;
   for (const std::string& path : numbers_below(profile, below)) {
     if (path.find("/corrections/") != std::string::npos) continue;  // corrections.h
+    // Where as many rows are written as are read, nothing tells the two apart.
+    const bool moves_fewer = below.ends_with("/unpermute") || below.ends_with("scatter_add");
+    if (path.ends_with("/written") && !moves_fewer && !below.ends_with("/permute")) continue;
     const ValueRange range = profile_range(path);
     if (path.ends_with("/launch"))
       parameters.push_back(launch_of(path));
@@ -62,6 +65,24 @@ std::vector<FitParameter> all_below(const DeviceProfile& profile, const std::str
       parameters.push_back({path, std::max(range.low, range.high * 1e-6), range.high});
   }
   return parameters;
+}
+
+// The tiles of a library differ in shape alone: rates of each by itself are not told apart by what is measured, which
+// is the fastest tile's time.
+std::vector<FitParameter> with_tied_tiles(std::vector<FitParameter> parameters) {
+  std::vector<FitParameter> tied;
+  for (FitParameter& parameter : parameters) {
+    const auto of_tile = parameter.path.find("/tiles/");
+    if (of_tile == std::string::npos || parameter.path.find("/tiles/0/") != std::string::npos) {
+      tied.push_back(std::move(parameter));
+      continue;
+    }
+    const std::string member = parameter.path.substr(parameter.path.rfind('/'));
+    const std::string first = parameter.path.substr(0, of_tile) + "/tiles/0" + member;
+    for (FitParameter& other : tied)
+      if (other.path == first) other.tied.push_back(parameter.path);
+  }
+  return tied;
 }
 
 std::vector<Alternative> whole_numbers(const std::string& path, const std::vector<int64_t>& values) {
@@ -77,7 +98,8 @@ FitPart host_part() {
   FitPart part;
   part.name = "host";
   part.form = "kernels are issued one after another; none starts before it was issued";
-  part.parameters = {host_time("host/issue"), host_time("host/issue_in_group"), host_time("host/issue_collective")};
+  for (const char* member : {"issue", "issue_in_group", "issue_collective", "gap", "start", "routing_in_group"})
+    part.parameters.push_back(host_time(std::string("host/") + member));
   part.noise = [](const Measurement& m, const std::string&) { return as<LaunchRecord>(m) ? kernel_noise(m) : 0; };
   return part;
 }
@@ -86,7 +108,7 @@ FitPart gemm_part(const DeviceProfile& profile) {
   FitPart part;
   part.name = "kernels/gemm";
   part.form = "launch + (whole waves of the fastest tile^4 + bytes^4)^(1/4)";
-  part.parameters = all_below(profile, part.name);
+  part.parameters = with_tied_tiles(all_below(profile, part.name));
   part.choices = {whole_numbers("kernels/gemm/split_k", {128, 256, 512, 1024, 2048, 4096})};
   part.noise = [](const Measurement& m, const std::string&) { return as<GemmRecord>(m) ? kernel_noise(m) : 0; };
   return part;
@@ -120,7 +142,7 @@ FitPart grouped_gemm_part(const DeviceProfile& profile) {
 FitPart attention_part(const DeviceProfile& profile) {
   FitPart part;
   part.name = "kernels/attention";
-  part.form = "launch + queries and results over memory + (products^4 + keys and values^4)^(1/4)";
+  part.form = "launch + queries and results over memory + (products and softmax^4 + keys and values^4)^(1/4)";
   part.parameters = all_below(profile, part.name);
   part.noise = [](const Measurement& m, const std::string&) { return as<AttentionRecord>(m) ? kernel_noise(m) : 0; };
   return part;
@@ -160,10 +182,15 @@ FitPart copy_part(const std::string& member, const std::string& from, const std:
 FitPart collectives_part(const GpuSpec& gpu) {
   FitPart part;
   part.name = "collectives";
-  part.form = "launch + rounds + bytes through the communication kernel and over the links";
+  part.form =
+      "the less of two protocols: launch + rounds + bytes through the communication kernel; then bytes over the links";
   part.parameters = {launch_of("collectives/launch"),
                      {"collectives/round", 1e5, 1e8},
-                     rate_of("collectives/copy_rate", gpu.memory_bandwidth.bytes_per_s)};
+                     rate_of("collectives/copy_rate", gpu.memory_bandwidth.bytes_per_s),
+                     {"collectives/point_to_point", 1e5, 1e8},
+                     launch_of("collectives/small_messages/launch"),
+                     {"collectives/small_messages/round", 1e5, 1e8},
+                     rate_of("collectives/small_messages/copy_rate", gpu.memory_bandwidth.bytes_per_s)};
   if (gpu.scale_up) part.parameters.push_back(rate_of("scale_up", gpu.scale_up->bytes_per_s));
   part.noise = [](const Measurement& m, const std::string& phase) {
     if (as<CollectiveRecord>(m)) return kernel_noise(m);
@@ -178,7 +205,7 @@ FitPart cpu_part(const DeviceProfile& profile) {
   FitPart part;
   part.name = "cpu";
   part.form = "an expert: fixed time + the larger of bytes over DRAM or cache rate and products";
-  part.parameters = {launch_of("cpu/expert"), launch_of("cpu/wake_up"), {"cpu/beside_copies", 1, 4}};
+  part.parameters = {launch_of("cpu/expert")};
   for (size_t i = 0; i < profile.cpu.threads.size(); ++i) {
     part.parameters.push_back({fmt::format("cpu/threads/{}/memory", i), 1e9, 2e12, true});
     part.parameters.push_back({fmt::format("cpu/threads/{}/cache", i), 1e9, 1e13, true});
@@ -194,10 +221,16 @@ FitPart cpu_part(const DeviceProfile& profile) {
 FitPart offload_part() {
   FitPart part;
   part.name = "interference";
-  part.form = "copies and GEMMs take so many times longer beside each other, and beside CPU experts";
+  part.form =
+      "copies and GEMMs take so many times longer beside each other, and beside CPU experts, which start when all "
+      "experts of the GPU are issued";
   part.parameters = {{"interference/gemm_beside_copies", 1, 3},
                      {"interference/copies_beside_gemm", 1, 3},
-                     {"interference/copies_beside_cpu", 1, 3}};
+                     {"interference/copies_beside_cpu", 1, 3},
+                     {"cpu/beside_copies", 1, 4},
+                     launch_of("cpu/wake_up"),
+                     launch_of("copies/host_to_device/gap"),
+                     host_time("host/issue_expert")};
   part.noise = [](const Measurement& m, const std::string& phase) {
     if (as<OverlapRecord>(m)) return kCpuNoise;
     return as<OffloadRecord>(m) && phase != "cpu" ? kCpuNoise : 0.0;
@@ -205,11 +238,12 @@ FitPart offload_part() {
   return part;
 }
 
-// No parameters of their own: what they say, the joint fit hears.
+// What layers say of other parts' parameters, the joint fit hears.
 FitPart layers_part() {
   FitPart part;
   part.name = "layers";
-  part.form = "the whole MoE layer, simulated";
+  part.form = "the whole MoE layer, simulated; long products lose to the power limit";
+  part.parameters = {{"kernels/throttle/most", 1e-3, 1}, {"kernels/throttle/half", 1e9, 1e11}};  // 1 to 100 ms
   part.noise = [](const Measurement& m, const std::string& phase) {
     const auto* layer = as<MoeLayerRecord>(m);
     if (!layer || phase != "layer") return 0.0;
@@ -231,12 +265,19 @@ FitPart steps_part(const std::string& name, const std::string& wanted_phase, dou
 
 }  // namespace
 
+void set_parameter(DeviceProfile& profile, const FitParameter& parameter, double value) {
+  set_profile_value(profile, parameter.path, value);
+  for (const std::string& path : parameter.tied) set_profile_value(profile, path, value);
+}
+
 std::vector<FitPart> fit_parts(const DeviceProfile& profile, const GpuSpec& gpu) {
   std::vector<FitPart> parts{host_part(),
                              gemm_part(profile),
                              grouped_gemm_part(profile),
                              attention_part(profile),
                              pass_part(profile, "gate", {"gate", "order"}, "gate"),
+                             pass_part(profile, "softmax", {"softmax"}, ""),
+                             pass_part(profile, "top_k", {"topk"}, ""),
                              pass_part(profile, "norm", {"rms_norm"}, ""),
                              pass_part(profile, "permute", {"permute", "gather_tokens"}, "permute"),
                              pass_part(profile, "regroup", {"regroup", "gather"}, "regroup"),
@@ -288,15 +329,33 @@ bool permutes(const Measurement& m) {
   return as<MoeLayerRecord>(m) && std::any_of(m.times.begin(), m.times.end(), is_permute);
 }
 
-// Whether a layer on one GPU has phases of its own, but none that regroups.
+// Whether a layer on one GPU has phases of its own, but none that regroups. PyTorch's steps that gather their rows
+// back do not either.
 bool orders_by_permuting(const Measurement& m) {
+  const auto* step = as<ModelStepRecord>(m);
+  if (step && step->ranks == 1 && !step->scatters) return true;
   const auto* layer = as<MoeLayerRecord>(m);
   const auto is_regroup = [](const PhaseTime& time) { return time.phase == "regroup"; };
   return layer && layer->ranks == 1 && permutes(m) && std::none_of(m.times.begin(), m.times.end(), is_regroup);
 }
 
+// Softmax and top-k leave the gate's kernels for kernels of their own.
+void measure_gate_apart(KernelParameters& kernels) {
+  for (PassParameters* alone : {&kernels.softmax, &kernels.top_k}) {
+    if (alone->kernels > 0) continue;
+    alone->kernels = 1;
+    kernels.gate.kernels = std::max(1, kernels.gate.kernels - 1);
+  }
+}
+
 void prepare_collectives(DeviceProfile& profile, const GpuSpec& gpu) {
-  if (!profile.collectives.copy_rate) profile.collectives.copy_rate = Rate{0.3 * gpu.memory_bandwidth.bytes_per_s};
+  SoftwareStack& stack = profile.collectives;
+  if (!stack.copy_rate) stack.copy_rate = Rate{0.3 * gpu.memory_bandwidth.bytes_per_s};
+  if (stack.point_to_point == Duration{}) stack.point_to_point = 1_us;
+  if (!stack.small_messages) {
+    stack.launch = std::max(stack.launch, 20_us);  // else the fit finds no size at which the other protocol is better
+    stack.small_messages = SmallMessages{8_us, 1_us, Rate{0.1 * gpu.memory_bandwidth.bytes_per_s}};
+  }
   if (!profile.scale_up && gpu.scale_up) profile.scale_up = Rate{0.9 * gpu.scale_up->bytes_per_s};
 }
 
@@ -310,10 +369,12 @@ void prepare_profile(DeviceProfile& profile, const GpuSpec& gpu, const std::vect
     for (const Measurement& m : file.records) {
       prepare_copies(profile.copies, gpu, m);
       if (permutes(m)) profile.kernels.permute.kernels = std::max(1, profile.kernels.permute.kernels);
+      if (const auto* pass = as<PassRecord>(m); pass && pass->op == "topk") measure_gate_apart(profile.kernels);
       if (const auto* expert = as<CpuExpertRecord>(m)) threads.insert(expert->threads);
       if (orders_by_permuting(m)) profile.kernels.regroup_alone = false;
       const auto* offload = as<OffloadRecord>(m);
       if (offload && offload->cpu > 0) threads.insert(offload->threads);
+      if (offload && offload->hit > 0 && !profile.host.issue_expert) profile.host.issue_expert = 70_us;
     }
   }
   for (const int32_t count : threads) {

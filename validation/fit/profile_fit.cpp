@@ -44,7 +44,7 @@ class ParameterResiduals {
 
   DeviceProfile profile_at(const std::vector<double>& values) const {
     DeviceProfile profile = start_;
-    for (size_t i = 0; i < values.size(); ++i) set_profile_value(profile, parameters_[i].path, values[i]);
+    for (size_t i = 0; i < values.size(); ++i) set_parameter(profile, parameters_[i], values[i]);
     return profile;
   }
 
@@ -121,16 +121,10 @@ Outcome fit_numbers(const DeviceProfile& start, const std::vector<FitParameter>&
   Outcome outcome{start, fit.loss, {}};
   for (size_t i = 0; i < parameters.size(); ++i)
     if (fit.is_determined[i])
-      set_profile_value(outcome.profile, parameters[i].path, fit.values[i]);
+      set_parameter(outcome.profile, parameters[i], fit.values[i]);
     else
       outcome.undetermined.push_back(parameters[i].path);
   return outcome;
-}
-
-// The loss at the scale of the noise expected, so that alternatives compare.
-double loss_of(const DeviceProfile& profile, const Observations& observations, const FitContext& context) {
-  const auto us = predicted_us(observations, std::span(&profile, 1), context.gpu, context.predictor);
-  return huber_loss(log_ratios(observations, us.front()), 1.0);
 }
 
 DeviceProfile fit_choices(const DeviceProfile& start, const FitPart& part, const Observations& observations,
@@ -155,6 +149,11 @@ DeviceProfile fit_choices(const DeviceProfile& start, const FitPart& part, const
 
 }  // namespace
 
+double loss_of(const DeviceProfile& profile, const Observations& observations, const FitContext& context) {
+  const auto us = predicted_us(observations, std::span(&profile, 1), context.gpu, context.predictor);
+  return huber_loss(log_ratios(observations, us.front()), 1.0);
+}
+
 FittedProfile fit_profile(const DeviceProfile& start, const Observations& observations, const FitContext& context) {
   DeviceProfile profile = start;
   std::vector<FitParameter> all;
@@ -176,8 +175,7 @@ FittedProfile fit_profile(const DeviceProfile& start, const Observations& observ
 void round_parameters(DeviceProfile& profile, const std::vector<FitPart>& parts) {
   for (const FitPart& part : parts)
     for (const FitParameter& parameter : part.parameters)
-      if (const auto value = profile_value(profile, parameter.path))
-        set_profile_value(profile, parameter.path, rounded(*value));
+      if (const auto value = profile_value(profile, parameter.path)) set_parameter(profile, parameter, rounded(*value));
 }
 
 }  // namespace moesim

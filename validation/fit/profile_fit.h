@@ -24,6 +24,9 @@ struct FittedProfile {
 
 FittedProfile fit_profile(const DeviceProfile& start, const Observations& observations, const FitContext& context);
 
+// Huber's loss of all times at the scale of the noise expected, so that profiles compare.
+double loss_of(const DeviceProfile& profile, const Observations& observations, const FitContext& context);
+
 // All parameters of the parts to four digits.
 void round_parameters(DeviceProfile& profile, const std::vector<FitPart>& parts);
 

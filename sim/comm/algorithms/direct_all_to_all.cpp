@@ -14,7 +14,7 @@ CollectivePlan all_to_all_direct(const AllToAllInput& in, const NoOptions&, Rng&
   for (size_t from = 0; from < ranks; ++from)
     for (size_t to = 0; to < ranks; ++to)
       plan.add(0, int32_t(from), int32_t(to), {int32_t(from), int32_t(to), 0, in.bytes[from * ranks + to]});
-  return plan.take();
+  return plan.take_point_to_point();
 }
 
 [[maybe_unused]] const bool registered = Registry<AllToAllAlgorithm>::instance().add(

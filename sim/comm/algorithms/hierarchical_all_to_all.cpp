@@ -47,7 +47,7 @@ CollectivePlan all_to_all_hierarchical(const AllToAllInput& in, const Hierarchic
       for (const int32_t from : nodes.ranks[size_t(node)]) together.push_back(piece(from, to));
       plan.add(1, relay(node, to), to, together);
     }
-  return plan.take();
+  return plan.take_point_to_point();
 }
 
 [[maybe_unused]] const bool registered = Registry<AllToAllAlgorithm>::instance().add(

@@ -16,7 +16,7 @@ CollectivePlan all_to_all_pairwise(const AllToAllInput& in, const NoOptions&, Rn
       const int32_t to = (from + shift) % in.ranks;
       plan.add(shift - 1, from, to, {from, to, 0, in.bytes[size_t(from) * size_t(in.ranks) + size_t(to)]});
     }
-  return plan.take();
+  return plan.take_point_to_point();
 }
 
 [[maybe_unused]] const bool registered = Registry<AllToAllAlgorithm>::instance().add(

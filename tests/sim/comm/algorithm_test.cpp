@@ -57,6 +57,27 @@ TEST(HierarchicalAllToAll, HasTheMessageSizesOfTutel) {
   }
 }
 
+// What a ring passes on came in the round before; what is first sent did not.
+TEST(RingReduction, PassesOnWhatCameInTheRoundBefore) {
+  for (const Reduction reduction : {Reduction::all_reduce, Reduction::reduce_scatter, Reduction::all_gather})
+    for (const int32_t ranks : {2, 3, 5}) {
+      const CollectivePlan plan = planned<ReductionAlgorithm>("ring", {reduction, ranks, Bytes{100 * ranks}, {}, true});
+      std::vector<int64_t> came(size_t(ranks), -1);  // the offset of the shard that each rank got last
+      for (size_t round = 0; round < plan.rounds.size(); ++round) {
+        std::vector<int64_t> comes(size_t(ranks), -1);
+        for (size_t t = 0; t < plan.rounds[round].size(); ++t) {
+          const Transfer& transfer = plan.rounds[round][t];
+          const int64_t offset = plan.content[round][t].at(0).offset;
+          EXPECT_EQ(transfer.passes_on, came[size_t(transfer.from)] == offset);
+          EXPECT_EQ(transfer.passes_on, round > 0);
+          comes[size_t(transfer.to)] = offset;
+        }
+        came = comes;
+      }
+      EXPECT_EQ(plan.own, reduction == Reduction::all_reduce ? 0_B : 100_B);
+    }
+}
+
 // Which bytes of whom each rank ends with, in order: the permutation of an all-to-all.
 std::vector<std::vector<std::pair<int32_t, int64_t>>> permutation(const CollectivePlan& plan, int32_t ranks) {
   std::vector<std::vector<std::pair<int32_t, int64_t>>> ends(static_cast<size_t>(ranks));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sim/comm/reduction_shards.h"
+#include "sim/core/random.h"
 
 namespace moesim {
 namespace {
@@ -87,6 +88,51 @@ TEST(AddCollective, HandlesBothDirectionsAtTheCopyRate) {
   TaskGraph graph;
   add_collective(graph, plan, members, std::vector<uint32_t>(2, 0), 1);
   for (const Task& task : graph.tasks) EXPECT_EQ(task.length, 11'500_ns);
+}
+
+// Lengths of the tasks of rank 0, round by round.
+std::vector<Duration> lengths_of_rank_0(const CollectivePlan& plan, const SoftwareStack& stack) {
+  const std::vector<Member> members(2, Member{EndpointId{0}, EndpointId{0}, StreamId{0}, kNoPool, 0, stack, {}});
+  TaskGraph graph;
+  add_collective(graph, plan, members, std::vector<uint32_t>(2, 0), 1);
+  std::vector<Duration> lengths;
+  for (size_t task = 0; task < graph.tasks.size(); task += 2) lengths.push_back(graph.tasks[task].length);
+  return lengths;
+}
+
+// Two ranks and 2,000 bytes at 1 GB/s, in shards of 1 us. A rank of an all-gather sends its own, gets the other and
+// copies its own: 3 us; a reduce-scatter adds its own. In an all-reduce it sends one, gets one and passes that on, gets
+// the other: 2 + 1 us. With two ranks rings and direct reductions are alike.
+TEST(AddCollective, HandlesOnceWhatIsPassedOn) {
+  const SoftwareStack stack{
+      .launch = 10_us, .round = 1_us, .send = {}, .receive = {}, .copy_rate = Rate{1e9}, .point_to_point = 5_us};
+  Rng rng(1);
+  for (const char* name : {"ring", "direct"}) {
+    SCOPED_TRACE(name);
+    const auto lengths = [&](Reduction reduction) {
+      return lengths_of_rank_0(PolicyChoice<ReductionAlgorithm>(name).decide({reduction, 2, 2'000_B}, rng), stack);
+    };
+    EXPECT_EQ(lengths(Reduction::all_gather), (std::vector<Duration>{13_us}));
+    EXPECT_EQ(lengths(Reduction::reduce_scatter), (std::vector<Duration>{13_us}));
+    EXPECT_EQ(lengths(Reduction::all_reduce), (std::vector<Duration>{12_us, 2_us}));
+  }
+  EXPECT_EQ(lengths_of_rank_0(send_receive(0, 1, 2'000_B), stack), (std::vector<Duration>{17_us}));
+}
+
+// 10 us + 1 ns a byte, or 4 us + 3 ns a byte: alike at 3,000 bytes of both ranks together. What comes beside the
+// kernel, here 5 us, is the same for both.
+TEST(AddCollective, TakesTheProtocolOfSmallMessagesWhereItIsFaster) {
+  const SoftwareStack stack{.launch = 10_us,
+                            .round = {},
+                            .send = {},
+                            .receive = {},
+                            .copy_rate = Rate{1e9},
+                            .point_to_point = 5_us,
+                            .small_messages = SmallMessages{4_us, {}, Rate{1e9 / 3}}};
+  const auto first = [&](Bytes bytes) { return lengths_of_rank_0(send_receive(0, 1, bytes), stack)[0]; };
+  EXPECT_EQ(first(1'000_B), 12_us);
+  EXPECT_EQ(first(2'900_B), 17'700_ns);
+  EXPECT_EQ(first(3'100_B), 18'100_ns);
 }
 
 }  // namespace

@@ -75,6 +75,25 @@ TEST(PolicyChoice, StepsAStateThatItsCallerKeeps) {
   EXPECT_EQ((PolicyChoice<SumPolicy>{"sum", SlackOptions{5, {}}}.step(state, SampleInput{1}, rng)), 30);
 }
 
+struct NamelessPolicy {
+  using Input = SampleInput;
+  using Decision = int32_t;
+  static constexpr const char* kind = "nameless";
+  static constexpr const char* unnamed = "greedy";
+};
+
+TEST(PolicyChoice, MeansThePolicyThatItsKindNamesWhereAnObjectNamesNone) {
+  Registry<NamelessPolicy>::instance().add("greedy", "tokens and slack", every_kind::sample_greedy);
+  Registry<NamelessPolicy>::instance().add("zero", "nothing", every_kind::sample_zero);
+  PolicyChoice<NamelessPolicy> choice{"zero"};
+  std::vector<Fault> faults;
+  choice.read(parse_json(R"({"slack": 5})", "a.json"), Place{}, faults);
+  throw_if_any("a.json", faults);
+  Rng rng(1);
+  EXPECT_EQ(choice.name(), "greedy");
+  EXPECT_EQ(choice.decide(SampleInput{10}, rng), 15);
+}
+
 TEST(PolicyChoice, IsWrittenWithEveryOption) {
   EXPECT_EQ(json_value(PolicyChoice<SamplePolicy>("greedy")).dump(), R"({"policy":"greedy","slack":2,"delay":"5 ps"})");
   EXPECT_EQ(json_value(PolicyChoice<SamplePolicy>("zero")).dump(), R"({"policy":"zero"})");

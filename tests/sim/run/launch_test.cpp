@@ -75,6 +75,22 @@ TEST(EagerLaunch, IsNeverFasterThanAGraph) {
   EXPECT_GE(run(scenario).step_time_s, run(scenario, {"/launch=graph"}).step_time_s);
 }
 
+// Who sets what a collective takes sets it for small ones too.
+TEST(Profile, GivesSmallMessagesTheirCostsWhereNobodySaysOtherwise) {
+  const ProfileFolder folder;
+  DeviceProfile profile = host_bound(1_us, 1_us);
+  profile.collectives.point_to_point = 2_us;
+  profile.collectives.small_messages = SmallMessages{4_us, 1_us, Rate{1e11}};
+  folder.write("profile.json", json_text(profile));
+  const std::string scenario = folder.write("scenario.json", kScenario);
+  const auto stack = [&](const std::vector<std::string>& settings) {
+    return load_scenario(scenario, settings, traces).scenario.communication.stack;
+  };
+  EXPECT_EQ(stack({}).point_to_point, 2_us);
+  EXPECT_EQ(stack({}).small_messages->launch, 4_us);
+  EXPECT_FALSE(stack({"/communication/launch=\"5 us\""}).small_messages);
+}
+
 TEST(Profile, GivesResultsTheirSourceAndCollectivesTheirCosts) {
   const ProfileFolder folder;
   DeviceProfile profile = host_bound(1_us, 1_us);

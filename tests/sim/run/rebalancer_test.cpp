@@ -129,6 +129,34 @@ TEST(Rebalancing, KeepsTheOldPlacementUntilTheWeightsHaveArrived) {
   }
 }
 
+// As the timeline has it: no task of a step with the new placement starts before all that brings weights is done. One
+// rebalance after step 19 leaves the weights 20 steps to arrive in.
+TEST(Rebalancing, ComputesNoExpertBeforeItsWeightsHaveArrived) {
+  for (const char* migration : {"blocking", "background"}) {
+    RunRecord record;
+    const Results results =
+        run_scenario(loaded({R"(/rebalance={"policy":{"policy":"every","steps":20},"prediction":"last"})",
+                             std::string("/rebalance/migration=") + migration, "/steps=40"}),
+                     {.record = &record});
+    ASSERT_EQ(results.rebalancing->rebalances.size(), 1u);
+    ASSERT_TRUE(results.rebalancing->rebalances[0].first_step.has_value());
+    const int32_t first = *results.rebalancing->rebalances[0].first_step;
+    Time arrived;
+    Time started{INT64_MAX};
+    for (const Slice& slice : record.timeline.slices) {
+      if (unpack_label(slice.label).operation == Operation::migration)
+        arrived = std::max(arrived, slice.end);
+      else if (slice.step >= first)
+        started = std::min(started, slice.start);
+    }
+    EXPECT_GT(arrived, Time{});
+    EXPECT_GE(started, arrived);
+    int64_t sent = 0;  // the matrix of GPU pairs has the weights too
+    for (const int64_t bytes : record.pairs.bytes) sent += bytes;
+    EXPECT_EQ(sent, results.bytes_sent);
+  }
+}
+
 // They share the network, so steps beside a migration are slower, but nobody waits for it.
 TEST(Rebalancing, InTheBackgroundSlowsStepsButStopsNone) {
   const Results never = run({"/cluster/node/nic_rate=\"20 Gb/s\""});

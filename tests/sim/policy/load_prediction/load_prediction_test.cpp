@@ -76,8 +76,26 @@ TEST(ExponentialAverage, HalvesWhatIsPast) {
 
 // Two layers, three tokens of top-2 with one choice that reaches no expert.
 TEST(LoadsOf, CountsChoicesThatReachAnExpert) {
-  const StepRouting routing{3, 2, 4, 2, {0, 1, 0, 2, 0, kNoExpert, 3, 2, 3, 2, 3, 1}, {0, 3}};
+  const StepRouting routing{.tokens = 3,
+                            .layers = 2,
+                            .experts = 4,
+                            .top_k = 2,
+                            .ids = {0, 1, 0, 2, 0, kNoExpert, 3, 2, 3, 2, 3, 1},
+                            .counts = {},
+                            .first_token = {0, 3}};
   EXPECT_EQ(loads_of(routing), (ExpertLoads{{3, 1, 1, 0}, {0, 1, 2, 3}}));
+}
+
+// Two GPUs, three experts, one layer.
+TEST(LoadsOf, AddsUpCountsOfAllGpusWhereTokensAreNotKnown) {
+  const StepRouting routing{.tokens = 9,
+                            .layers = 1,
+                            .experts = 3,
+                            .top_k = 1,
+                            .ids = {},
+                            .counts = {{1, 2, 3, 0, 0, 3}},
+                            .first_token = {0, 6, 9}};
+  EXPECT_EQ(loads_of(routing), (ExpertLoads{{1, 2, 6}}));
 }
 
 }  // namespace
