@@ -103,9 +103,9 @@ PlacementInput full_placement_input(const LoadedScenario& loaded, const Cluster&
   return in;
 }
 
-PlacementInput placement_input(const LoadedScenario& loaded, const Cluster& cluster, const RoutingSource& routing) {
-  const std::string& name = loaded.scenario.placement.name();
-  if (std::find(kLoadsAlone.begin(), kLoadsAlone.end(), name) != kLoadsAlone.end())
+PlacementInput placement_input(const LoadedScenario& loaded, const Cluster& cluster, const RoutingSource& routing,
+                               const std::string& policy) {
+  if (std::find(kLoadsAlone.begin(), kLoadsAlone.end(), policy) != kLoadsAlone.end())
     return loads_alone(loaded, cluster.layout, routing);
   return full_placement_input(loaded, cluster, routing);
 }

@@ -17,7 +17,8 @@ int32_t expert_slots(const LoadedScenario& loaded, const Layout& layout);
 
 // Of the first expert-parallel group. What only some policies look at, the tables of pairs and the costs, is left out
 // for those that are known to look at loads alone: it takes time in every run.
-PlacementInput placement_input(const LoadedScenario& loaded, const Cluster& cluster, const RoutingSource& routing);
+PlacementInput placement_input(const LoadedScenario& loaded, const Cluster& cluster, const RoutingSource& routing,
+                               const std::string& policy);
 
 // With all of it, whatever the policy.
 PlacementInput full_placement_input(const LoadedScenario& loaded, const Cluster& cluster, const RoutingSource& routing);

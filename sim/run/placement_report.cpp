@@ -183,7 +183,7 @@ PlacementSetting placement_setting(const LoadedScenario& loaded) {
   PlacementSetting setting;
   setting.cluster = build_cluster(loaded);
   setting.batch = batch_of(loaded.scenario, setting.cluster.layout);
-  setting.routing = routing_of(loaded, setting.batch);
+  setting.routing = routing_of(loaded, setting.cluster.layout, setting.batch);
   setting.input = full_placement_input(loaded, setting.cluster, setting.routing);
   setting.training.source = loaded.trace == nullptr ? "the drawn routing" : loaded.scenario.routing.trace;
   setting.training.tokens = setting.routing.train_tokens;
