@@ -119,10 +119,11 @@ def a_run_leaves_files_that_say_the_same():
         expect(done.returncode == 0 and done.stderr == "", done.stderr)
         names = sorted(path.name for path in out.iterdir())
         expect(names == ["fabric.svg", "gpu_pairs.csv", "gpu_pairs.svg", "gpus.csv", "layers.csv", "link_use.csv", "links.csv",
-                         "results.json", "scenario.json", "timeline.json"], names)
+                         "results.json", "scenario.json", "steps.csv", "timeline.json"], names)
         results = json.loads(done.stdout)
         expect(results == json.loads((out / "results.json").read_text()), "stdout and results.json differ")
-        for table, rows in (("gpus", results["gpu_list"]), ("layers", results["layers"]), ("links", results["links"])):
+        for table, rows in (("gpus", results["gpu_list"]), ("layers", results["layers"]), ("links", results["links"]),
+                            ("steps", results["steps"])):
             with open(out / f"{table}.csv", newline="") as file:
                 expect(len(list(csv.DictReader(file))) == len(rows), table)
         for picture in out.glob("*.svg"):
