@@ -1,8 +1,11 @@
 #include "traces/statistics.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <stdexcept>
 
 #include "sim/core/check.h"
 #include "sim/core/math.h"
@@ -14,6 +17,8 @@ double log2_of(double x) { return exact_log(x) / exact_log(2.0); }
 
 // n log2 n, the part of an entropy that a count contributes.
 double n_log2_n(int64_t count) { return count == 0 ? 0 : double(count) * log2_of(double(count)); }
+
+constexpr size_t kRankMax = 65535;
 
 int64_t sum(std::span<const int64_t> load) { return std::accumulate(load.begin(), load.end(), int64_t{0}); }
 
@@ -29,6 +34,24 @@ std::vector<int64_t> expert_load(const RoutingTrace& trace, int64_t layer, Token
   std::vector<int64_t> load(size_t(trace.experts), 0);
   for (int64_t i = 0; i < range.count; ++i) add_choices(trace, range.first + i, layer, load);
   return load;
+}
+
+void add_load(const RoutingTrace& block, RankLoad& load) {
+  load.layers = block.layers;
+  load.experts = block.experts;
+  const size_t cells = size_t(block.layers * (block.experts + 1));
+  const uint16_t none = uint16_t(block.experts);  // where kDropped counts, without a branch
+  const size_t top_k = size_t(block.top_k);
+  for (int64_t token = 0; token < block.tokens; ++token) {
+    const size_t rank = block.rank.empty() ? 0 : size_t(block.rank[size_t(token)]);
+    if (rank > kRankMax) throw std::invalid_argument(fmt::format("/rank: token {} is on rank {}", token, rank));
+    if (rank >= load.counts.size()) load.counts.resize(rank + 1);
+    if (load.counts[rank].empty()) load.counts[rank].resize(cells);
+    int64_t* cell = load.counts[rank].data();
+    const uint16_t* choice = token_row(block, token).data();
+    for (int64_t layer = 0; layer < block.layers; ++layer, cell += block.experts + 1, choice += top_k)
+      for (size_t k = 0; k < top_k; ++k) ++cell[std::min(choice[k], none)];
+  }
 }
 
 double max_over_mean(std::span<const int64_t> load) {

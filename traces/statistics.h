@@ -19,6 +19,20 @@ inline TokenRange all_tokens(const RoutingTrace& trace) { return {0, trace.token
 // How often each expert of the layer was chosen; dropped choices count for none.
 std::vector<int64_t> expert_load(const RoutingTrace& trace, int64_t layer, TokenRange range);
 
+// How often each expert was chosen by the tokens of each rank; rank 0 holds those of a trace without ranks.
+struct RankLoad {
+  int64_t layers = 0;
+  int64_t experts = 0;
+  std::vector<std::vector<int64_t>> counts;  // [rank][layer * (experts + 1) + expert]; the last expert is kDropped
+
+  int64_t at(int64_t rank, int64_t layer, int64_t expert) const {
+    return counts[size_t(rank)][size_t(layer * (experts + 1) + expert)];
+  }
+};
+
+// Adds the choices of a block of a trace. A rank above 65,535 is a fault of the trace: std::invalid_argument.
+void add_load(const RoutingTrace& block, RankLoad& load);
+
 // All of them are 0 for a load that is all zero.
 double max_over_mean(std::span<const int64_t> load);
 double gini(std::span<const int64_t> load);          // 0: all equal; (n - 1) / n: one has everything
