@@ -23,6 +23,8 @@ constexpr size_t kDimensionsMax = 8;
 
 constexpr auto kTypes = std::to_array<std::pair<std::string_view, NpyType>>({{"|u1", NpyType::u1},
                                                                              {"<u2", NpyType::u2},
+                                                                             {"|i1", NpyType::i1},
+                                                                             {"<i2", NpyType::i2},
                                                                              {"<i4", NpyType::i4},
                                                                              {"<i8", NpyType::i8},
                                                                              {"<f2", NpyType::f2},
@@ -158,8 +160,10 @@ std::vector<Value> converted(std::span<const std::byte> bytes) {
 size_t bytes_of(NpyType type) {
   switch (type) {
     case NpyType::u1:
+    case NpyType::i1:
       return 1;
     case NpyType::u2:
+    case NpyType::i2:
     case NpyType::f2:
       return 2;
     case NpyType::i4:
@@ -203,6 +207,10 @@ std::vector<int64_t> integers_of(NpyType type, std::span<const std::byte> bytes)
       return converted<uint8_t, int64_t>(bytes);
     case NpyType::u2:
       return converted<uint16_t, int64_t>(bytes);
+    case NpyType::i1:
+      return converted<int8_t, int64_t>(bytes);
+    case NpyType::i2:
+      return converted<int16_t, int64_t>(bytes);
     case NpyType::i4:
       return converted<int32_t, int64_t>(bytes);
     case NpyType::i8:
