@@ -48,15 +48,7 @@ struct Affinity {
   double mutual_information_bits = 0;  // the plug-in estimate: (E - 1)^2 / (2 pairs ln 2) too high for independent ones
   double concentration = 0;            // the share of tokens that go where most with the same first choice go
 };
-Affinity affinity_to_next(const RoutingTrace& trace, int64_t layer);
-
-// The load within one domain: how far its hottest expert lies above the mean, over the layers.
-struct DomainSkew {
-  int64_t domain = 0;
-  int64_t tokens = 0;
-  double mean = 0;  // of the layers' max_over_mean
-  double max = 0;
-};
-std::vector<DomainSkew> domain_skews(const RoutingTrace& trace);  // of domains with tokens; empty where not recorded
+// From how often each pair came: [expert * experts + expert of the next layer].
+Affinity affinity_of_pairs(std::span<const int64_t> pairs, int64_t experts);
 
 }  // namespace moesim
