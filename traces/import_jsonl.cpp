@@ -1,12 +1,11 @@
 #include <fmt/core.h>
 
-#include <fstream>
+#include <algorithm>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <stdexcept>
+#include <string_view>
 
 #include "traces/trace_import.h"
-#include "traces/whole_file.h"
 
 namespace moesim {
 namespace {
@@ -19,7 +18,8 @@ constexpr size_t kFaultsMax = 20;
 [[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
 
 int32_t integer(const Json& value, const char* name) {
-  if (!value.is_number_integer() || value.get<int64_t>() != int32_t(value.get<int64_t>()))
+  const bool too_large = value.is_number_unsigned() && value.get<uint64_t>() > uint64_t(INT32_MAX);
+  if (!value.is_number_integer() || too_large || value.get<int64_t>() != int32_t(value.get<int64_t>()))
     refuse(fmt::format("\"{}\" must be a whole number of 32 bits", name));
   return value.get<int32_t>();
 }
@@ -126,7 +126,7 @@ void describe(const Json& about, RoutingTrace& trace) {
   if (about.contains("domains")) trace.domains = about["domains"].get<std::vector<std::string>>();
 }
 
-void add_line(const std::string& text, Rows& rows) {
+void add_line(std::string_view text, Rows& rows) {
   const Json line = Json::parse(text, nullptr, false);
   if (line.is_discarded()) refuse("is no JSON");
   if (!line.is_object()) refuse("must be an object");
@@ -138,15 +138,14 @@ void add_line(const std::string& text, Rows& rows) {
 
 }  // namespace
 
-RoutingTrace read_jsonl_rows(const std::string& path) {
-  const Bytes size = checked_file_size(path);
-  if (size > kTraceFileMax) throw ConfigError(path, "is too large for lines of JSON; record HDF5 or .npz");
-  std::ifstream file(path, std::ios::binary);
+RoutingTrace parse_jsonl_rows(std::span<const std::byte> bytes, const std::string& source) {
+  std::string_view left(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   Rows rows;
   std::vector<Fault> faults;
-  std::string text;
-  for (int line = 1; std::getline(file, text) && faults.size() < kFaultsMax; ++line) {
-    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
+  for (int line = 1; !left.empty() && faults.size() < kFaultsMax; ++line) {
+    const std::string_view text = left.substr(0, left.find('\n'));
+    left.remove_prefix(std::min(left.size(), text.size() + 1));
+    if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     try {
       if (text.size() > kLineMax) refuse("is too long");
       add_line(text, rows);
@@ -155,11 +154,11 @@ RoutingTrace read_jsonl_rows(const std::string& path) {
     } catch (const Json::exception& fault) {
       faults.push_back({line, "", fault.what()});
     }
-    if (int64_t(rows.trace.ids.size()) > kTraceChoicesMax) throw ConfigError(path, "holds too many choices");
+    if (int64_t(rows.trace.ids.size()) > kTraceChoicesMax) throw ConfigError(source, "holds too many choices");
   }
   if (faults.empty() && rows.trace.tokens == 0)
-    faults.push_back({0, "", fmt::format("holds no token in {} bytes", size.count)});
-  if (!faults.empty()) throw ConfigError(path, faults);
+    faults.push_back({0, "", fmt::format("holds no token in {} bytes", bytes.size())});
+  if (!faults.empty()) throw ConfigError(source, faults);
   RoutingTrace& trace = rows.trace;
   for (const auto& column : columns(trace))  // what not every row has is not recorded
     if (int64_t(column.values->size()) != trace.tokens) column.values->clear();

@@ -6,7 +6,6 @@
 #include "traces/npz_archive.h"
 #include "traces/stored_choices.h"
 #include "traces/trace_import.h"
-#include "traces/whole_file.h"
 
 namespace moesim {
 namespace {
@@ -30,16 +29,17 @@ struct IdsArray {
 
 // Three dimensions of ids, of which negative ones are no choice.
 IdsArray read_ids_array(zip_t* zip, const std::string& name) {
-  OpenArray array = *open_array(zip, name);
-  const NpyHeader header = array.header;
+  std::optional<OpenArray> array = open_array(zip, name);
+  if (!array) refuse("the array is missing");
+  const NpyHeader header = array->header;
   if (!is_integer(header.type)) refuse("must hold integers");
   if (header.shape.size() != 3) refuse(fmt::format("must have 3 dimensions, but has {}", header.shape.size()));
   if (values_of(header) > kTraceChoicesMax) refuse("is too large");
   for (const int64_t extent : header.shape)
-    if (extent > kTraceTokensMax) refuse("is too large");
+    if (extent == 0 || extent > kTraceTokensMax) refuse(fmt::format("has an extent of {}", extent));
   IdsArray result{header.shape, {}};
   const int64_t marker = dropped_marker(is_signed(header.type), bytes_of(header.type), kTraceExpertsMax);
-  read_blocks(std::move(array), [&](std::span<const std::byte> bytes) {
+  read_blocks(std::move(*array), [&](std::span<const std::byte> bytes) {
     std::vector<int64_t> values = integers_of(header.type, bytes);
     for (int64_t& value : values)
       if (value < 0) value = marker;
@@ -107,9 +107,8 @@ void append_request(const IdsArray& array, int32_t request, Phase phase, int32_t
 
 }  // namespace
 
-RoutingTrace read_vllm_rows(const std::string& path) {
-  const std::vector<std::byte> bytes = whole_file(path);
-  const Zip zip = open_zip(bytes, path);
+RoutingTrace parse_vllm_rows(std::span<const std::byte> bytes, const std::string& source) {
+  const Zip zip = open_zip(bytes, source);
   constexpr std::string_view kPrompt = "prompt_routed_experts";
   constexpr std::string_view kDecode = "routed_experts";
   std::map<std::string, std::array<std::string, 2>> requests;  // by the rest of the name: prompt and decode
@@ -134,15 +133,14 @@ RoutingTrace read_vllm_rows(const std::string& path) {
     ++request;
   }
   if (trace.ids.empty() && faults.empty()) faults.push_back({0, "", "holds no routed experts"});
-  if (!faults.empty()) throw ConfigError(path, faults);
+  if (!faults.empty()) throw ConfigError(source, faults);
   trace.recorded = "vLLM, routed experts of requests";
   drop_layers_of_zeros(trace);
   return trace;
 }
 
-RoutingTrace read_sglang_rows(const std::string& path) {
-  const std::vector<std::byte> bytes = whole_file(path);
-  const Zip zip = open_zip(bytes, path);
+RoutingTrace parse_sglang_rows(std::span<const std::byte> bytes, const std::string& source) {
+  const Zip zip = open_zip(bytes, source);
   RoutingTrace trace;
   std::vector<Fault> faults;
   collecting(faults, "topk_ids_of_layer", [&] {
@@ -158,7 +156,7 @@ RoutingTrace read_sglang_rows(const std::string& path) {
   });
   collecting(faults, "input_ids", [&] { trace.token = read_numbers(zip.get(), "input_ids", trace.tokens); });
   collecting(faults, "positions", [&] { trace.position = read_numbers(zip.get(), "positions", trace.tokens); });
-  if (!faults.empty()) throw ConfigError(path, faults);
+  if (!faults.empty()) throw ConfigError(source, faults);
   trace.recorded = "SGLang, expert distribution recorder";
   drop_layers_of_zeros(trace);
   return trace;

@@ -22,11 +22,11 @@ std::optional<NumberRanges> parse_number_ranges(const std::string& text);  // no
 
 // Which tokens and layers are kept: those for which all that is given holds.
 struct TraceSelection {
-  std::optional<NumberRanges> tokens;  // places in the trace
-  std::optional<NumberRanges> requests;
-  std::optional<NumberRanges> steps;
-  std::optional<NumberRanges> layers;  // by their numbers in the model
-  std::optional<int32_t> domain;
+  std::optional<NumberRanges> tokens = {};  // places in the trace
+  std::optional<NumberRanges> requests = {};
+  std::optional<NumberRanges> steps = {};
+  std::optional<NumberRanges> layers = {};  // by their numbers in the model
+  std::optional<int32_t> domain = {};
   int64_t warm_up_steps = 0;  // steps below this number are left out
 };
 

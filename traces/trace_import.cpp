@@ -60,11 +60,11 @@ RoutingTrace read_rows(const std::string& path, TraceFormat format) {
     case TraceFormat::npz:
       return read_npz_arrays(path);
     case TraceFormat::vllm:
-      return read_vllm_rows(path);
+      return parse_vllm_rows(whole_file(path), path);
     case TraceFormat::sglang:
-      return read_sglang_rows(path);
+      return parse_sglang_rows(whole_file(path), path);
     case TraceFormat::jsonl:
-      return read_jsonl_rows(path);
+      return parse_jsonl_rows(whole_file(path), path);
     case TraceFormat::hdf5:
       break;
   }
@@ -83,20 +83,23 @@ TraceFormat trace_format(const std::string& path) {
   throw ConfigError(path, "is no recorded routing: neither HDF5, .npz nor lines of JSON by its first bytes");
 }
 
-ImportedTrace import_trace(const std::string& path, TraceFormat format, int64_t experts) {
-  ImportedTrace imported;
-  imported.trace = read_rows(path, format);
+ImportedTrace finish_import(RoutingTrace rows, const std::string& source, int64_t experts) {
+  ImportedTrace imported{std::move(rows), 0};
   RoutingTrace& trace = imported.trace;
   imported.warm_up_rows = drop_warm_up(trace);
-  if (trace.tokens == 0) throw ConfigError(path, "holds no routing but warm-up rows");
+  if (trace.tokens == 0) throw ConfigError(source, "holds no routing but warm-up rows");
   if (experts > 0) {
     trace.experts = experts;
     trace.notes.clear();
   } else if (trace.experts == 0) {
     assume_experts(trace);
   }
-  if (const std::vector<Fault> faults = check_trace(trace); !faults.empty()) throw ConfigError(path, faults);
+  if (const std::vector<Fault> faults = check_trace(trace); !faults.empty()) throw ConfigError(source, faults);
   return imported;
+}
+
+ImportedTrace import_trace(const std::string& path, TraceFormat format, int64_t experts) {
+  return finish_import(read_rows(path, format), path, experts);
 }
 
 }  // namespace moesim

@@ -1,7 +1,9 @@
 // Routing as other programs record it, made into a trace.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "traces/routing_trace.h"
@@ -23,21 +25,24 @@ struct ImportedTrace {
 // expert, as buffers hold that were never written.
 ImportedTrace import_trace(const std::string& path, TraceFormat format, int64_t experts);
 
-// The readers behind it, which do not check what they give.
+// What is left of rows as the readers below give them; throws ConfigError where that is no trace.
+ImportedTrace finish_import(RoutingTrace rows, const std::string& source, int64_t experts);
+
+// The readers of a file's bytes, which do not check what they give beyond its shape.
 //
 // vLLM's routed experts of requests, saved as .npz: arrays [tokens, layers, k] named routed_experts* and
 // prompt_routed_experts*; the rest of the name tells requests apart. Layers of zeros alone have no experts and are left
 // out. Negative ids are no choice.
-RoutingTrace read_vllm_rows(const std::string& path);
+RoutingTrace parse_vllm_rows(std::span<const std::byte> bytes, const std::string& source);
 
 // A pass of SGLang's expert distribution recorder (mode per_token), converted from PyTorch to .npz: topk_ids_of_layer
 // [layers, tokens, k], and where there are any input_ids and positions [tokens].
-RoutingTrace read_sglang_rows(const std::string& path);
+RoutingTrace parse_sglang_rows(std::span<const std::byte> bytes, const std::string& source);
 
 // JSON objects, one a line: either a token, {"experts": [[ids of layer 0], ...], "request": 3, "position": 0, "token":
 // 17, "step": 5, "rank": 0, "phase": "decode", "domain": 1, "gate": [[..], ..], "warmup": true}, all but experts
 // optional; or a pass of SGLang's recorder as above with forward_pass_id, rank and forward_mode. A first line
 // {"trace": {"experts": 64, "model": "..", "source": "..", "recorded": "..", "domains": [..]}} describes the whole.
-RoutingTrace read_jsonl_rows(const std::string& path);
+RoutingTrace parse_jsonl_rows(std::span<const std::byte> bytes, const std::string& source);
 
 }  // namespace moesim

@@ -61,8 +61,9 @@ OpenTrace open_file(const std::string& path) {
   open.ids = std::move(*ids);
   read_counts(file, open.ids, open.head.about);
   read_texts(file, open.head.about);
-  const bool narrow = H5Tget_size(open.ids.type.id()) == 1 || open.head.about.experts < 256;
-  open.head.ids_bytes = narrow && open.head.about.experts <= 256 ? 1 : 2;
+  // In a signed type of 8 bits a choice may be missing, which 8 unsigned bits cannot say beside 256 experts.
+  const bool all_bytes = H5Tget_size(open.ids.type.id()) == 1 && H5Tget_sign(open.ids.type.id()) == H5T_SGN_NONE;
+  open.head.ids_bytes = open.head.about.experts < 256 || (open.head.about.experts == 256 && all_bytes) ? 1 : 2;
   open.head.chunk_tokens = int64_t(std::min(chunk_rows(open.ids), open.ids.shape[0]));
 
   open.gate = open_dataset(file, "gate", H5T_FLOAT, 3);

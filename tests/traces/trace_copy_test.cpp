@@ -142,12 +142,13 @@ TEST(Convert, BackAndForthGivesTheSameBytes) {
   RoutingTrace trace = counted_trace();
   trace.domains.clear();  // .npz holds no texts and no layer numbers
   trace.layer_numbers.clear();
+  for (int32_t token = 0; token < 12; ++token) trace.position.push_back(token % 4);  // else they would be counted
   write_npz_trace(trace, npz.path);
   write_hdf5_trace(read_routing_trace(npz.path), hdf5.path);
   write_npz_trace(read_routing_trace(hdf5.path), npz_again.path);
   write_hdf5_trace(read_routing_trace(npz_again.path), hdf5_again.path);
-  EXPECT_EQ(bytes_of_file(npz.path), bytes_of_file(npz_again.path));
-  EXPECT_EQ(bytes_of_file(hdf5.path), bytes_of_file(hdf5_again.path));
+  EXPECT_TRUE(bytes_of_file(npz.path) == bytes_of_file(npz_again.path));
+  EXPECT_TRUE(bytes_of_file(hdf5.path) == bytes_of_file(hdf5_again.path));
 }
 
 }  // namespace

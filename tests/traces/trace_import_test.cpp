@@ -128,6 +128,39 @@ TEST(Import, RefusesArraysOfTheWrongShapeAllAtOnce) {
   EXPECT_TRUE(says(error_of([&] { import_file(file.path, 4); }), "token 0, layer 0 chooses expert 9, but there are 4"));
 }
 
+// 2^31 choices claimed by a header of 128 bytes, and an array that ends early.
+TEST(Import, BelievesNoHeader) {
+  const TemporaryPath file("bomb.npz");
+  write_arrays(file.path, {{"routed_experts", {1 << 20, 64, 32}, {0, 1}}});
+  EXPECT_TRUE(says(error_of([&] { import_file(file.path, 4); }), "the array ends after 8 of"));
+  write_arrays(file.path, {{"topk_ids_of_layer", {1 << 20, 1 << 10, 32}, {0, 1}}});
+  EXPECT_TRUE(says(error_of([&] { import_file(file.path, 4); }), "is too large"));
+  write_arrays(file.path, {{"routed_experts", {3, 0, 2}, {}}});
+  EXPECT_TRUE(says(error_of([&] { import_file(file.path, 4); }), "has an extent of 0"));
+}
+
+TEST(Import, OfDamagedFilesIsASoundTraceOrAnError) {
+  const TemporaryPath file("damaged");
+  write_arrays(file.path, {{"prompt_routed_experts_a", {2, 2, 2}, {0, 1, 2, 3, 1, 0, 3, 2}}});
+  const std::string npz = bytes_of_file(file.path);
+  const std::string lines =
+      "{\"trace\": {\"experts\": 4}}\n{\"experts\": [[0, 1], [2, 3]], \"step\": 0, \"phase\": \"decode\"}\n"
+      "{\"topk_ids_of_layer\": [[[2, 3]], [[0, 1]]], \"input_ids\": [3]}\n";
+  for (uint64_t seed = 0; seed < 2000; ++seed) {
+    SCOPED_TRACE(seed);
+    Rng rng(seed);
+    std::string bytes = seed % 2 == 0 ? npz : lines;
+    for (uint64_t flips = 1 + rng.below(4); flips > 0; --flips)
+      bytes[rng.below(bytes.size())] ^= char(1 << rng.below(8));
+    if (rng.below(4) == 0) bytes.resize(rng.below(bytes.size()));
+    for (const auto parse : {parse_vllm_rows, parse_sglang_rows, parse_jsonl_rows}) try {
+        EXPECT_TRUE(
+            check_trace(finish_import(parse(std::as_bytes(std::span(bytes)), "damaged"), "damaged", 0).trace).empty());
+      } catch (const ConfigError&) {
+      }
+  }
+}
+
 TEST(Import, OfAForeignFileSaysSo) {
   const TemporaryPath file("foreign");
   write_bytes(file.path, "no routing");
