@@ -279,6 +279,55 @@ def ctrl_c_ends_cleanly_with_what_is_complete():
         expect(results["complete"] is False and len(results["steps"]) > 0, results["complete"])
 
 
+SAMPLE = "traces/samples/moe64k8-sample.h5"
+
+
+def trace_stats_are_text_json_picture_and_page_with_the_same_bytes_each_time():
+    with tempfile.TemporaryDirectory() as folder:
+        runs = []
+        for name in "ab":
+            svg, html = pathlib.Path(folder) / f"{name}.svg", pathlib.Path(folder) / f"{name}.html"
+            done = moesim("trace", "stats", SAMPLE, "--format", "json", "--svg", str(svg), "--html", str(html))
+            expect(done.returncode == 0 and done.stderr == "", done.stderr)
+            runs.append((done.stdout, svg.read_text(), html.read_text()))
+        expect(runs[0] == runs[1], "bytes differ")
+        stats, svg, html = runs[0]
+        expect(len(json.loads(stats)["by_layer"]) == 16, stats[:200])
+        xml.etree.ElementTree.fromstring(svg)
+        expect("http" not in html.replace("http://www.w3.org/2000/svg", "") and "<script" not in html, "loads something")
+    text = moesim("trace", "stats", SAMPLE).stdout
+    expect("drift%" in text and "python" in text, text)
+
+
+def trace_slices_merge_into_the_trace_again():
+    with tempfile.TemporaryDirectory() as folder:
+        part = [f"{folder}/{name}" for name in ("first.h5", "second.h5", "both.h5", "same.h5", "both.npz", "back.h5")]
+        expect(moesim("trace", "slice", SAMPLE, "--requests", "0-39", "-o", part[0]).returncode == 0, "first")
+        expect(moesim("trace", "slice", SAMPLE, "--tokens", "20480-40959", "-o", part[1]).returncode == 0, "second")
+        for out in part[2], part[3]:
+            done = moesim("trace", "merge", part[0], part[1], "-o", out)
+            expect(done.stdout == f"{out}: 40960 tokens of 2 traces\n", done)
+        expect(pathlib.Path(part[2]).read_bytes() == pathlib.Path(part[3]).read_bytes(), "bytes differ")
+        whole, merged = (json.loads(moesim("trace", "stats", path, "--format", "json").stdout) for path in (SAMPLE, part[2]))
+        expect(whole["by_layer"] == merged["by_layer"], "layers")
+        for source, out in (part[2], part[4]), (part[4], part[5]):
+            expect(moesim("trace", "convert", source, "-o", out).returncode == 0, out)
+        back = json.loads(moesim("trace", "stats", part[5], "--format", "json").stdout)
+        expect(back["by_layer"] == whole["by_layer"], "layers after .npz")
+
+
+def trace_stops_at_ctrl_c_and_leaves_nothing():
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen([MOESIM, "trace", "merge", *[SAMPLE] * 60, "-o", f"{folder}/many.h5"], cwd=ROOT,
+                                   text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while not os.listdir(folder):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=60)
+        expect(process.returncode == 130 and "nothing was written" in error, (process.returncode, out, error))
+        expect(os.listdir(folder) == [], os.listdir(folder))
+
+
 def bad_input_leaves_no_file():
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "out"

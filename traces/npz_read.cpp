@@ -88,18 +88,6 @@ void count_positions(RoutingTrace& trace) {
   for (const int32_t request : trace.request) trace.position.push_back(next[request]++);
 }
 
-// Where the file does not say, and its ids have been read with no marker in 8 bits.
-void assume_experts(RoutingTrace& trace) {
-  int64_t largest = 0;
-  for (const uint16_t expert : trace.ids)
-    if (expert != kDropped) largest = std::max<int64_t>(largest, expert);
-  trace.experts = std::min((largest + 8) / 8 * 8, kTraceExpertsMax);
-  trace.notes.push_back(fmt::format(
-      "the file does not say how many experts there are: {} assumed, from the largest id {} rounded up to a "
-      "multiple of 8 (an array `experts` would say it)",
-      trace.experts, largest));
-}
-
 // Runs a reader of one array; what is wrong with that array joins the other faults.
 template <class Read>
 void collecting(std::vector<Fault>& faults, const char* name, Read read) {
@@ -146,7 +134,18 @@ NpzSidecar read_sidecar(const std::string& npz_path) {
 
 }  // namespace
 
-RoutingTrace parse_npz_trace(std::span<const std::byte> bytes, const std::string& source, const NpzSidecar& sidecar) {
+void assume_experts(RoutingTrace& trace) {
+  int64_t largest = 0;
+  for (const uint16_t expert : trace.ids)
+    if (expert != kDropped) largest = std::max<int64_t>(largest, expert);
+  trace.experts = std::min((largest + 8) / 8 * 8, kTraceExpertsMax);
+  trace.notes.push_back(fmt::format(
+      "the file does not say how many experts there are: {} assumed, from the largest id {} rounded up to a "
+      "multiple of 8 (an array `experts` would say it)",
+      trace.experts, largest));
+}
+
+RoutingTrace parse_npz_arrays(std::span<const std::byte> bytes, const std::string& source, const NpzSidecar& sidecar) {
   const Zip zip = open_zip(bytes, source);
   RoutingTrace trace;
   std::vector<Fault> faults;
@@ -162,9 +161,18 @@ RoutingTrace parse_npz_trace(std::span<const std::byte> bytes, const std::string
 
   count_positions(trace);
   if (!trace.domain.empty()) trace.domains = sidecar.domains;
-  faults = check_trace(trace);
+  return trace;
+}
+
+RoutingTrace parse_npz_trace(std::span<const std::byte> bytes, const std::string& source, const NpzSidecar& sidecar) {
+  RoutingTrace trace = parse_npz_arrays(bytes, source, sidecar);
+  const std::vector<Fault> faults = check_trace(trace);
   if (!faults.empty()) throw ConfigError(source, faults);
   return trace;
+}
+
+RoutingTrace read_npz_arrays(const std::string& path) {
+  return parse_npz_arrays(whole_file(path), path, read_sidecar(path));
 }
 
 RoutingTrace read_npz_trace(const std::string& path) {

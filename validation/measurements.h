@@ -182,7 +182,7 @@ struct MeasurementFile {
   int32_t world = 1;           // GPUs of the file
   bool is_imported = false;    // others measured it, of a serving engine
   bool is_other_host = false;  // of another machine than the profile's: the GPU is alike, the host need not be
-  std::vector<Measurement> records;
+  std::vector<Measurement> records{};
 };
 
 // Throws one ConfigError that lists every fault with its place.
