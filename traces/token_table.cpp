@@ -13,7 +13,6 @@ constexpr size_t kCountsMax = size_t{1} << 23;  // about 400 MiB
 
 TokenTable::TokenTable(int64_t layers, int64_t experts)
     : layers_(layers),
-      experts_(experts),
       popularity_(size_t(layers), std::vector<int64_t>(size_t(experts), 0)),
       popular_(size_t(layers), kDropped),
       scores_(size_t(layers)) {}

@@ -31,7 +31,6 @@ class TokenTable {
 
  private:
   int64_t layers_;
-  int64_t experts_;
   std::unordered_map<int32_t, uint32_t> row_of_;   // by token id; never iterated
   std::unordered_map<uint64_t, uint32_t> counts_;  // by (row, layer, expert); only its maxima are taken
   std::vector<std::vector<int64_t>> popularity_;   // [layer][expert]

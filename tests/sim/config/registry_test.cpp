@@ -20,7 +20,6 @@ struct LaterPolicy {
 
 // A policy with memory: the sum of what it has seen so far.
 struct SumPolicy {
-  static constexpr const char* kind = "sum policy";
   using State = int32_t;
   using Input = SampleInput;
   using Decision = int32_t;
