@@ -165,6 +165,7 @@ KernelCost kernel_cost(const CostModel& model, const DenseGemm& gemm) {
   work.memory_fraction = o.memory;
   work.flops = 2.0 * double(gemm.m) * double(gemm.n) * double(gemm.k);
   KernelCost cost = roofline(model.gpu, work);
+  cost.memory = Bytes{int64_t(weights + others * missed)};  // what L2 holds goes to no memory
   correct(cost, o.corrections, model.gpu, rate.flop_per_s);
   return cost;
 }

@@ -22,20 +22,13 @@ void check_hosts(const Hosts& layer, const PlacementInput& input) {
   }
 }
 
-// The hosts that the slots give an expert, sorted, are those that it has.
-void check_slots(const std::vector<int32_t>& slots, const Hosts& layer, const std::vector<GpuId>& gpu_of_slot) {
-  CHECK(slots.size() == gpu_of_slot.size());
-  Hosts found(layer.size());
-  for (size_t slot = 0; slot < slots.size(); ++slot) {
-    if (slots[slot] == kEmptySlot) continue;
-    CHECK(size_t(slots[slot]) < layer.size());
-    found[size_t(slots[slot])].push_back(gpu_of_slot[slot]);
-  }
-  for (size_t expert = 0; expert < layer.size(); ++expert) {
-    std::vector<GpuId> hosts = layer[expert];
-    std::sort(hosts.begin(), hosts.end());
-    CHECK(hosts == found[expert]);
-  }
+// The hosts that the slots give each expert are those that it has, in whatever order.
+void check_slots(const Placement& placement, const PlacementInput& input) {
+  CHECK(placement.physical_to_logical.size() == size_t(input.layers));
+  Placement sorted = placement;
+  for (Hosts& layer : sorted.hosts)
+    for (std::vector<GpuId>& hosts : layer) std::sort(hosts.begin(), hosts.end());
+  CHECK(placement_of(placement.physical_to_logical, slots_of_gpus(input), input.experts).hosts == sorted.hosts);
 }
 
 }  // namespace
@@ -65,15 +58,7 @@ void check_placement(const Placement& placement, const PlacementInput& input) {
   CHECK(input.slots.empty() || input.slots.size() == size_t(input.gpus));
   CHECK(placement.hosts.size() == size_t(input.layers));
   for (const Hosts& layer : placement.hosts) check_hosts(layer, input);
-  if (placement.physical_to_logical.empty()) return;
-  CHECK(placement.physical_to_logical.size() == size_t(input.layers));
-  const std::vector<GpuId> gpu_of_slot = gpu_of_slots(input);
-  for (size_t layer = 0; layer < placement.hosts.size(); ++layer)
-    check_slots(placement.physical_to_logical[layer], placement.hosts[layer], gpu_of_slot);
-}
-
-std::vector<std::vector<int32_t>> physical_to_logical_of(const Placement& placement, const PlacementInput& input) {
-  return slot_map(placement, slots_of_gpus(input));
+  if (!placement.physical_to_logical.empty()) check_slots(placement, input);
 }
 
 std::vector<GpuId> contiguous_gpus(const PlacementInput& in) {
@@ -89,10 +74,6 @@ std::vector<GpuId> contiguous_gpus(const PlacementInput& in) {
 Placement contiguous_placement(const PlacementInput& in) {
   const std::vector<GpuId> gpus = contiguous_gpus(in);
   return place_each(in, [&](int32_t, int32_t expert) { return gpus[size_t(expert)]; });
-}
-
-Placement placement_of_slots(const PlacementInput& in, const std::vector<std::vector<int32_t>>& physical_to_logical) {
-  return placement_of(physical_to_logical, slots_of_gpus(in), in.experts);
 }
 
 }  // namespace moesim

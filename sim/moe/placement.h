@@ -83,12 +83,6 @@ bool has_copies(const Placement& placement);
 // second copy counted as another slot, and that the slots, where the placement fixes them, hold just that.
 void check_placement(const Placement& placement, const PlacementInput& input);
 
-// What each slot holds: as the placement says, else a GPU's experts in order, and its empty slots after them.
-std::vector<std::vector<int32_t>> physical_to_logical_of(const Placement& placement, const PlacementInput& input);
-
-// The placement that has these experts in its slots.
-Placement placement_of_slots(const PlacementInput& in, const std::vector<std::vector<int32_t>>& physical_to_logical);
-
 // [expert] its GPU if experts lie in order over GPUs, each with a share of them in proportion to its slots: equal
 // blocks where GPUs are alike. And the placement that does this in every layer, from which searches start.
 std::vector<GpuId> contiguous_gpus(const PlacementInput& in);

@@ -183,20 +183,18 @@ void shift(const PlacementObjective& objective, LayerCost& cost, size_t from, si
   shift_links(objective.combine, cost.combine, from, to, tokens);
 }
 
-std::vector<double> gpu_loads(const PlacementInput& in, const Placement& placement, size_t layer) {
-  std::vector<double> load(size_t(in.gpus), 0);
-  for (size_t expert = 0; expert < placement.hosts[layer].size(); ++expert) {
-    const std::vector<GpuId>& hosts = placement.hosts[layer][expert];
-    for (const GpuId gpu : hosts) load[index(gpu)] += double(in.past_load[layer][expert]) / double(hosts.size());
-  }
-  return load;
+std::vector<double> gpu_loads(std::span<const std::vector<GpuId>> hosts, std::span<const int64_t> load, size_t gpus) {
+  std::vector<double> loads(gpus, 0);
+  for (size_t expert = 0; expert < hosts.size(); ++expert)
+    for (const GpuId gpu : hosts[expert]) loads[index(gpu)] += double(load[expert]) / double(hosts[expert].size());
+  return loads;
 }
 
 double placement_cost(const PlacementInput& in, const Placement& placement) {
   const PlacementObjective objective = placement_objective(in);
   double sum = 0;
   for (size_t layer = 0; layer < placement.hosts.size(); ++layer)
-    sum += layer_cost(objective, gpu_loads(in, placement, layer)).value;
+    sum += layer_cost(objective, gpu_loads(placement.hosts[layer], in.past_load[layer], size_t(in.gpus))).value;
   return sum;
 }
 

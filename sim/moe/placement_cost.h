@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "sim/moe/placement.h"
@@ -60,8 +61,8 @@ double bound_after_shift(const PlacementObjective& objective, const LayerCost& c
 // Carries the shift out. Rounding errors add up over many: layer_cost() of the loads begins anew.
 void shift(const PlacementObjective& objective, LayerCost& cost, size_t from, size_t to, double tokens);
 
-// [gpu] tokens of a layer, each expert's split over its copies evenly.
-std::vector<double> gpu_loads(const PlacementInput& in, const Placement& placement, size_t layer);
+// [gpu] tokens of a layer by its hosts [expert] and its load [expert], each expert's split over its copies evenly.
+std::vector<double> gpu_loads(std::span<const std::vector<GpuId>> hosts, std::span<const int64_t> load, size_t gpus);
 
 // The sum over all layers.
 double placement_cost(const PlacementInput& in, const Placement& placement);

@@ -1,7 +1,5 @@
 #include "sim/moe/slot_map.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <numeric>
 
@@ -9,8 +7,6 @@
 
 namespace moesim {
 namespace {
-
-constexpr size_t kFaultsShown = 10;
 
 // Copies of experts that each GPU has in a layer: in order of expert, as often as it has copies.
 std::vector<std::vector<int32_t>> experts_of_gpus(const std::vector<std::vector<GpuId>>& hosts, size_t gpus) {
@@ -23,43 +19,10 @@ std::vector<std::vector<int32_t>> experts_of_gpus(const std::vector<std::vector<
   return held;
 }
 
-void add_layer_faults(const std::vector<std::vector<GpuId>>& hosts, std::span<const int32_t> slots, int32_t layer,
-                      std::vector<std::string>& faults) {
-  std::vector<int64_t> used(slots.size(), 0);
-  for (size_t expert = 0; expert < hosts.size(); ++expert) {
-    if (hosts[expert].empty()) faults.push_back(fmt::format("layer {}: expert {} is on no GPU", layer, expert));
-    for (const GpuId gpu : hosts[expert]) {
-      if (index(gpu) < slots.size())
-        ++used[index(gpu)];
-      else
-        faults.push_back(fmt::format("layer {}: expert {} is on GPU {}, but there are {}", layer, expert, int32_t(gpu),
-                                     slots.size()));
-    }
-  }
-  for (size_t gpu = 0; gpu < slots.size(); ++gpu)
-    if (used[gpu] > slots[gpu])
-      faults.push_back(fmt::format("layer {}: GPU {} has {} experts but {} slots", layer, gpu, used[gpu], slots[gpu]));
-}
-
 }  // namespace
 
 std::vector<int32_t> slots_of_gpus(const PlacementInput& in) {
   return in.slots.empty() ? std::vector<int32_t>(size_t(in.gpus), in.slots_per_gpu) : in.slots;
-}
-
-std::vector<std::string> placement_faults(const Placement& placement, const PlacementInput& in) {
-  std::vector<std::string> faults;
-  if (placement.hosts.size() != size_t(in.layers))
-    faults.push_back(fmt::format("{} layers are placed, but there are {}", placement.hosts.size(), in.layers));
-  const std::vector<int32_t> slots = slots_of_gpus(in);
-  for (size_t layer = 0; layer < placement.hosts.size() && faults.size() < kFaultsShown; ++layer) {
-    if (placement.hosts[layer].size() != size_t(in.experts))
-      faults.push_back(fmt::format("layer {}: {} experts are placed, but there are {}", layer,
-                                   placement.hosts[layer].size(), in.experts));
-    add_layer_faults(placement.hosts[layer], slots, int32_t(layer), faults);
-  }
-  if (faults.size() > kFaultsShown) faults.resize(kFaultsShown);
-  return faults;
 }
 
 SlotMap slot_map(const Placement& placement, std::span<const int32_t> slots) {

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "sim/moe/placement.h"
@@ -16,11 +15,7 @@ using SlotMap = std::vector<std::vector<int32_t>>;
 // Slots of each GPU in one layer.
 std::vector<int32_t> slots_of_gpus(const PlacementInput& in);
 
-// What the placement lacks or has too much of, in words: experts without a GPU, GPUs with more than their slots. The
-// first ten.
-std::vector<std::string> placement_faults(const Placement& placement, const PlacementInput& in);
-
-// As the policy fixed it, else each GPU's experts in order and then empty slots. The placement must be without faults.
+// As the policy fixed it, else each GPU's experts in order and then empty slots.
 SlotMap slot_map(const Placement& placement, std::span<const int32_t> slots);
 
 // The reverse, for that many experts; each must be in the map.

@@ -8,16 +8,10 @@
 #include "sim/run/link_use.h"
 #include "sim/run/model_error.h"
 #include "sim/run/names.h"
+#include "traces/statistics.h"
 
 namespace moesim {
 namespace {
-
-// Largest over mean; 0 where everything is.
-double max_over_mean(const std::vector<int64_t>& loads) {
-  const int64_t sum = std::accumulate(loads.begin(), loads.end(), int64_t{0});
-  if (sum == 0) return 0;
-  return double(*std::max_element(loads.begin(), loads.end())) * double(loads.size()) / double(sum);
-}
 
 // A resource that is busy for this part of the critical path is what bounds the step.
 constexpr double kResourceShare = 0.8;

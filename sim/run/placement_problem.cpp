@@ -193,14 +193,10 @@ OrderedJson as_json(const JsonNode& node) {
   return json;
 }
 
-PlacedCase place_case(const PlacementCase& one, const PolicyChoice<PlacementPolicy>& policy, uint64_t seed,
-                      const std::string& source) {
+PlacedCase place_case(const PlacementCase& one, const PolicyChoice<PlacementPolicy>& policy, uint64_t seed) {
   Rng rng = Rng::stream(seed, "placement");
   const Placement placement = policy.decide(one.input, rng);
-  const std::vector<std::string> faults = placement_faults(placement, one.input);
-  if (!faults.empty())
-    throw ConfigError(source, fmt::format("case \"{}\": {} finds no placement that fits: {}", one.name, policy.name(),
-                                          fmt::join(faults, "; ")));
+  check_placement(placement, one.input);
   const std::vector<int32_t> slots = slots_of_gpus(one.input);
   const int64_t replicas = std::accumulate(slots.begin(), slots.end(), int64_t{0});
   PlacedCase placed;
@@ -248,7 +244,7 @@ PlacementProblem parse_placement_problem(JsonNode root, const std::string& sourc
 std::vector<PlacedCase> solve_placement_problem(const PlacementProblem& problem,
                                                 const PolicyChoice<PlacementPolicy>& policy, uint64_t seed) {
   std::vector<PlacedCase> placed;
-  for (const PlacementCase& one : problem.cases) placed.push_back(place_case(one, policy, seed, problem.source));
+  for (const PlacementCase& one : problem.cases) placed.push_back(place_case(one, policy, seed));
   return placed;
 }
 

@@ -114,6 +114,10 @@ void add_pairs(const RunRecord& record, PlacementReport& report) {
 
 void append_row(std::string& out, const std::string& name, double trained, double load, const std::string& bytes,
                 double step_time_s, double tokens_per_s, const std::string& mark) {
+  if (step_time_s <= 0) {  // stopped before it was judged
+    fmt::format_to(std::back_inserter(out), "{:<24}{:>9.4f}{:>9}\n", name, trained, "-");
+    return;
+  }
   fmt::format_to(std::back_inserter(out), "{:<24}{:>9.4f}{:>9.4f}{}{:>12}{:>16}{}\n", name, trained, load, bytes,
                  with_prefix(step_time_s, "s"), with_prefix(tokens_per_s, "tok/s"), mark);
 }

@@ -44,13 +44,10 @@ bool Rebalancer::after_step(const StepRouting& routing, int32_t step) {
 }
 
 double Rebalancer::predicted_max_over_mean(const ExpertLoads& loads, const Placement& placement) const {
-  PlacementInput in;  // what loads of GPUs depend on
-  in.layers = placement_input_.layers;
-  in.experts = placement_input_.experts;
-  in.gpus = placement_input_.gpus;
-  in.past_load = loads;
+  const size_t gpus = size_t(placement_input_.gpus);
   double sum = 0;
-  for (size_t layer = 0; layer < loads.size(); ++layer) sum += max_over_mean(gpu_loads(in, placement, layer));
+  for (size_t layer = 0; layer < loads.size(); ++layer)
+    sum += max_over_mean(gpu_loads(placement.hosts[layer], loads[layer], gpus));
   return loads.empty() ? 1 : sum / double(loads.size());
 }
 
@@ -84,7 +81,11 @@ bool Rebalancer::migrate(int32_t step) {
     moving_ = Moving{in_.engine.executor.submit(graph_), begin};
     return true;
   }
-  if (background) return stall(step) && (switch_over(step), true);
+  if (background) {
+    if (!stall(step)) return false;
+    switch_over(step);
+    return true;
+  }
   const Bytes sent_before = in_.engine.executor.bytes_sent();
   const std::optional<GraphId> id = run_graph(in_.engine, graph_);
   if (!id) return false;

@@ -23,7 +23,8 @@ PlacementInput case_on(const char* fabric) {
 void BM_CostAfterSwap(benchmark::State& state, const char* fabric) {
   const PlacementInput in = case_on(fabric);
   const PlacementObjective objective = placement_objective(in);
-  const LayerCost cost = layer_cost(objective, gpu_loads(in, contiguous_placement(in), 0));
+  const LayerCost cost =
+      layer_cost(objective, gpu_loads(contiguous_placement(in).hosts[0], in.past_load[0], size_t(in.gpus)));
   size_t from = 0;
   for (auto _ : state) {
     from = (from + 7) % 64;
@@ -39,7 +40,8 @@ BENCHMARK_CAPTURE(BM_CostAfterSwap, rail_optimised, "rail-optimised");
 void BM_Swap(benchmark::State& state, const char* fabric) {
   const PlacementInput in = case_on(fabric);
   const PlacementObjective objective = placement_objective(in);
-  LayerCost cost = layer_cost(objective, gpu_loads(in, contiguous_placement(in), 0));
+  LayerCost cost =
+      layer_cost(objective, gpu_loads(contiguous_placement(in).hosts[0], in.past_load[0], size_t(in.gpus)));
   double tokens = 100;
   for (auto _ : state) {
     shift(objective, cost, 3, 40, tokens);
@@ -61,7 +63,9 @@ void BM_Place(benchmark::State& state, const char* policy, const char* fabric) {
   double worst = 0;
   const PlacementObjective objective = placement_objective(loads);
   for (size_t layer = 0; layer < 58; ++layer)
-    worst = std::max(worst, layer_cost(objective, gpu_loads(loads, placement, layer)).value);
+    worst = std::max(
+        worst,
+        layer_cost(objective, gpu_loads(placement.hosts[layer], loads.past_load[layer], size_t(loads.gpus))).value);
   state.counters["max_over_mean"] = worst;
   state.counters["cost"] = placement_cost(in, placement);
 }

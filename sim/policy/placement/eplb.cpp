@@ -9,6 +9,7 @@
 
 #include "sim/core/check.h"
 #include "sim/moe/placement.h"
+#include "sim/moe/slot_map.h"
 
 namespace moesim {
 namespace {
@@ -117,7 +118,7 @@ Placement place_eplb(const PlacementInput& in, const NoOptions&, Rng&) {
       fill_slots(weights, experts[node], node_room, node * gpus_per_node * size_t(in.slots_per_gpu), slots);
     }
   }
-  return placement_of_slots(in, layers);
+  return placement_of(layers, slots_of_gpus(in), in.experts);
 }
 
 [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(

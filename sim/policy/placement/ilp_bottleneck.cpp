@@ -12,7 +12,7 @@ Placement place_ilp_bottleneck(const PlacementInput& in, const ProgramOptions& o
     placement.proof->warnings.push_back("nothing is known of times and links: the load alone was balanced");
     return placement;
   }
-  const LoadCosts costs = product_and_link_costs(in);
+  const PlacementObjective costs = placement_objective(in);
   return place_by_load(in, options, [&](size_t) { return costs; });
 }
 

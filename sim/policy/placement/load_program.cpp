@@ -7,6 +7,7 @@
 
 #include "sim/core/check.h"
 #include "sim/core/parallel.h"
+#include "sim/moe/slot_map.h"
 #include "sim/policy/placement/assignment_program.h"
 
 namespace moesim {
@@ -15,56 +16,54 @@ namespace {
 // What a layer's program is about. Costs are divided by that of the heuristic, so that the solver sees numbers near 1.
 struct LayerCase {
   const PlacementInput& in;
-  const LoadCosts& costs;
+  const PlacementObjective& costs;
   const std::vector<int64_t>& load;
   std::string place;  // "layer 3: "
   double unit = 1;
 };
 
-std::vector<int32_t> slots_of_gpus(const PlacementInput& in) {
-  std::vector<int32_t> slots;
-  for (size_t gpu = 0; gpu < size_t(in.gpus); ++gpu) slots.push_back(slots_of(in, gpu));
-  return slots;
-}
-
 bool are_all_alike(const LayerCase& c) {
   const std::vector<int32_t> slots = slots_of_gpus(c.in);
-  return c.costs.link_groups.empty() && std::count(slots.begin(), slots.end(), slots[0]) == int64_t(slots.size()) &&
-         std::count(c.costs.gpu.begin(), c.costs.gpu.end(), c.costs.gpu[0]) == int64_t(slots.size());
+  return c.costs.dispatch.rows + c.costs.combine.rows == 0 &&
+         std::count(slots.begin(), slots.end(), slots[0]) == int64_t(slots.size()) &&
+         std::count(c.costs.token_s.begin(), c.costs.token_s.end(), c.costs.token_s[0]) == int64_t(slots.size());
 }
 
 // [gpu] terms whose sum is the tokens of the GPU.
 using LoadTerms = std::vector<std::vector<IlpTerm>>;
 
-// Adds the columns that the cost is the sum of: the busiest GPU, and the busiest link of each group.
+void add_cost_terms(const LayerCase& c, const std::vector<IlpTerm>& load, double cost, IlpRow& row) {
+  if (cost <= 0) return;
+  for (const IlpTerm& term : load) row.terms.push_back({term.column, term.coefficient * cost / c.unit});
+}
+
+// Adds the columns that the cost is the sum of: the busiest GPU, and the busiest link of dispatch and of combine.
 void add_costs(IlpProblem& problem, const LayerCase& c, const LoadTerms& loads) {
-  const auto add_row = [&](const std::string& name, int32_t top, const std::vector<double>& costs, size_t begin,
-                           size_t end) {
-    IlpRow row{name, -kNoEnd, 0, {{top, -1}}};
-    for (size_t gpu = begin; gpu < end; ++gpu)
-      for (const IlpTerm& term : loads[gpu])
-        if (costs[gpu] > 0) row.terms.push_back({term.column, term.coefficient * costs[gpu] / c.unit});
-    problem.add(std::move(row));
-  };
   const int32_t busiest = problem.add(IlpColumn{c.place + "busiest GPU", 0, kNoEnd, 1, false});
-  for (size_t gpu = 0; gpu < loads.size(); ++gpu)
-    add_row(fmt::format("{}time of GPU {}", c.place, gpu), busiest, c.costs.gpu, gpu, gpu + 1);
-  for (const auto& links : c.costs.link_groups) {
-    const int32_t link_top = problem.add(IlpColumn{c.place + "busiest link", 0, kNoEnd, 1, false});
-    for (size_t link = 0; link < links.size(); ++link)
-      add_row(fmt::format("{}time of link {}", c.place, link), link_top, links[link], 0, loads.size());
+  for (size_t gpu = 0; gpu < loads.size(); ++gpu) {
+    IlpRow row{fmt::format("{}time of GPU {}", c.place, gpu), -kNoEnd, 0, {{busiest, -1}}};
+    add_cost_terms(c, loads[gpu], c.costs.token_s[gpu], row);
+    problem.add(std::move(row));
+  }
+  for (const LinkTable* table : {&c.costs.dispatch, &c.costs.combine}) {
+    if (table->rows == 0) continue;
+    const int32_t top = problem.add(IlpColumn{c.place + "busiest link", 0, kNoEnd, 1, false});
+    for (size_t link = 0; link < table->rows; ++link) {
+      IlpRow row{fmt::format("{}time of link {}", c.place, link), -kNoEnd, 0, {{top, -1}}};
+      for (size_t gpu = 0; gpu < loads.size(); ++gpu)
+        add_cost_terms(c, loads[gpu], table->seconds[gpu * table->rows + link], row);
+      problem.add(std::move(row));
+    }
   }
 }
 
 // The values of those columns, at the end of the start.
-void add_cost_start(IlpProblem& problem, const LayerCase& c, const std::vector<double>& loads) {
-  LoadCosts part{c.costs.gpu, {}};
-  std::vector<double> tops = {cost_of_loads(part, loads)};
-  part.gpu.assign(part.gpu.size(), 0);
-  for (const auto& links : c.costs.link_groups) {
-    part.link_groups = {links};
-    tops.push_back(cost_of_loads(part, loads));
-  }
+void add_cost_start(IlpProblem& problem, const LayerCase& c, const LayerHosts& start) {
+  const LayerCost cost = layer_cost(c.costs, gpu_loads(start, c.load, size_t(c.in.gpus)));
+  const LayerPeaks peaks = layer_peaks(c.costs, cost);
+  std::vector<double> tops{cost.load[peaks.gpu] * c.costs.token_s[peaks.gpu]};
+  if (!cost.dispatch.empty()) tops.push_back(cost.dispatch[peaks.dispatch]);
+  if (!cost.combine.empty()) tops.push_back(cost.combine[peaks.combine]);
   for (size_t i = 0; i < tops.size(); ++i) problem.start[problem.columns.size() - tops.size() + i] = tops[i] / c.unit;
 }
 
@@ -106,7 +105,7 @@ SingleProgram single_program(const LayerCase& c, const LayerHosts& start) {
     gpu_of = relabel(gpu_of, order, loads.size());
   }
   set_start(program.problem, program.columns, gpu_of);
-  add_cost_start(program.problem, c, loads_of_hosts(c.load, start, loads.size()));
+  add_cost_start(program.problem, c, start);
   return program;
 }
 
@@ -165,7 +164,7 @@ CopiesProgram copies_program(const LayerCase& c, const LayerHosts& start) {
     program.problem.start[size_t(program.count[expert][copies - 1])] = 1;
     for (const GpuId gpu : start[expert]) program.problem.start[size_t(program.on[expert][copies - 1][index(gpu)])] = 1;
   }
-  add_cost_start(program.problem, c, loads_of_hosts(c.load, start, loads.size()));
+  add_cost_start(program.problem, c, start);
   return program;
 }
 
@@ -219,7 +218,8 @@ bool is_proved(const PlacementProof& proof, double gap) {
 
 }  // namespace
 
-LayerAnswer solve_layer(const PlacementInput& in, const LoadCosts& costs, size_t layer, const ProgramOptions& options) {
+LayerAnswer solve_layer(const PlacementInput& in, const PlacementObjective& costs, size_t layer,
+                        const ProgramOptions& options) {
   const std::vector<int64_t>& load = in.past_load[layer];
   LayerAnswer answer;
   answer.hosts = heuristic_hosts(in, costs, load);
@@ -244,7 +244,7 @@ LayerAnswer solve_layer(const PlacementInput& in, const LoadCosts& costs, size_t
 }
 
 Placement place_by_load(const PlacementInput& in, const ProgramOptions& options,
-                        const std::function<LoadCosts(size_t layer)>& costs_of) {
+                        const std::function<PlacementObjective(size_t layer)>& costs_of) {
   CHECK(in.experts <= slots_total(in));
   std::vector<LayerAnswer> answers(size_t(in.layers));
   for_all(answers.size(), size_t(options.threads),

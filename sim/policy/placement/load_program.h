@@ -6,39 +6,28 @@
 #include <functional>
 #include <vector>
 
+#include "sim/moe/placement_cost.h"
 #include "sim/policy/placement/program_options.h"
 
 namespace moesim {
 
-// The cost of a layer is the largest of gpu[g] * load[g], plus for each group of links (those of the dispatch, those of
-// the combine) the largest sum over GPUs of link[g] * load[g].
-struct LoadCosts {
-  std::vector<double> gpu;                                    // [gpu] a token
-  std::vector<std::vector<std::vector<double>>> link_groups;  // [group][link][gpu] a token
-};
-
 // Of the products alone: seconds where costs are given, else loads over the mean load of this layer.
-LoadCosts product_costs(const PlacementInput& in, size_t layer);
-
-// Of products and links, in seconds. Links that carry the same as another that is as slow are left out.
-LoadCosts product_and_link_costs(const PlacementInput& in);
+PlacementObjective product_costs(const PlacementInput& in, size_t layer);
 
 using LayerHosts = std::vector<std::vector<GpuId>>;  // [expert]
 
-double cost_of_loads(const LoadCosts& costs, const std::vector<double>& load);
-std::vector<double> loads_of_hosts(const std::vector<int64_t>& load, const LayerHosts& hosts, size_t gpus);
-double cost_of_hosts(const LoadCosts& costs, const std::vector<int64_t>& load, const LayerHosts& hosts);
+double cost_of_hosts(const PlacementObjective& costs, const std::vector<int64_t>& load, const LayerHosts& hosts);
 
 // [expert] how many copies it gets where the largest share of an expert's load is to be as small as it can be; at most
 // one a GPU.
 std::vector<int32_t> copies_by_load(const PlacementInput& in, const std::vector<int64_t>& load);
 
 // The best that greedy rules and swaps find, starting from contiguous and from the heaviest expert first.
-LayerHosts heuristic_hosts(const PlacementInput& in, const LoadCosts& costs, const std::vector<int64_t>& load);
+LayerHosts heuristic_hosts(const PlacementInput& in, const PlacementObjective& costs, const std::vector<int64_t>& load);
 
 // No hosts cost less: the load spread over GPUs as it likes, and the largest share of an expert that copies leave.
 // Links are not looked at.
-double bound_of_products(const PlacementInput& in, const LoadCosts& costs, const std::vector<int64_t>& load);
+double bound_of_products(const PlacementInput& in, const PlacementObjective& costs, const std::vector<int64_t>& load);
 
 // Of one layer: the heuristic where it is proved to be within the gap, else what the integer program finds from there.
 // Where that would be too large, its relaxation with the load of each GPU as one column still gives a bound.
@@ -46,10 +35,11 @@ struct LayerAnswer {
   LayerHosts hosts;
   PlacementProof proof;
 };
-LayerAnswer solve_layer(const PlacementInput& in, const LoadCosts& costs, size_t layer, const ProgramOptions& options);
+LayerAnswer solve_layer(const PlacementInput& in, const PlacementObjective& costs, size_t layer,
+                        const ProgramOptions& options);
 
 // Layer by layer.
 Placement place_by_load(const PlacementInput& in, const ProgramOptions& options,
-                        const std::function<LoadCosts(size_t layer)>& costs_of);
+                        const std::function<PlacementObjective(size_t layer)>& costs_of);
 
 }  // namespace moesim

@@ -13,62 +13,34 @@ constexpr int64_t kTriesMax = 50000;
 
 struct Search {
   const PlacementInput& in;
-  const LoadCosts& costs;
+  const PlacementObjective& costs;
   const std::vector<int64_t>& load;
   LayerHosts hosts;
-  std::vector<double> loads;              // [gpu]
-  std::vector<std::vector<size_t>> held;  // [gpu] experts
-  std::vector<std::vector<double>> sums;  // [group of links] of each link
-  double cost = 0;
+  std::vector<std::vector<size_t>> held{};  // [gpu] experts
+  LayerCost cost{};
 };
 
 void refresh(Search& s) {
-  s.loads = loads_of_hosts(s.load, s.hosts, s.costs.gpu.size());
-  s.cost = cost_of_loads(s.costs, s.loads);
-  s.held.assign(s.loads.size(), {});
+  s.cost = layer_cost(s.costs, gpu_loads(s.hosts, s.load, s.costs.token_s.size()));
+  s.held.assign(s.cost.load.size(), {});
   for (size_t expert = 0; expert < s.hosts.size(); ++expert)
     for (const GpuId gpu : s.hosts[expert]) s.held[index(gpu)].push_back(expert);
-  s.sums.clear();
-  for (const auto& links : s.costs.link_groups) {
-    std::vector<double>& sums = s.sums.emplace_back();
-    for (const auto& link : links) {
-      double sum = 0;
-      for (size_t gpu = 0; gpu < s.loads.size(); ++gpu) sum += link[gpu] * s.loads[gpu];
-      sums.push_back(sum);
-    }
-  }
 }
 
-double cost_after(const Search& s, size_t from, size_t to, double tokens) {
-  double cost = 0;
-  for (size_t gpu = 0; gpu < s.loads.size(); ++gpu) {
-    const double load = s.loads[gpu] + (gpu == to ? tokens : gpu == from ? -tokens : 0);
-    cost = std::max(cost, s.costs.gpu[gpu] * load);
-  }
-  for (size_t group = 0; group < s.sums.size(); ++group) {
-    double most = 0;
-    const auto& links = s.costs.link_groups[group];
-    for (size_t link = 0; link < links.size(); ++link)
-      most = std::max(most, s.sums[group][link] + tokens * (links[link][to] - links[link][from]));
-    cost += most;
-  }
-  return cost;
-}
-
-// The GPUs that make the layer slow: the busiest, and for each group the one that loads the busiest link most.
+// The GPUs that make the layer slow: the busiest, and for dispatch and combine the one that loads the busiest link
+// most.
 std::set<size_t> culprits(const Search& s) {
-  std::set<size_t> gpus;
-  const auto add = [&](const std::vector<double>& costs) {
+  const LayerPeaks peaks = layer_peaks(s.costs, s.cost);
+  std::set<size_t> gpus{peaks.gpu};
+  const auto add = [&](const LinkTable& table, size_t link) {
+    const auto seconds = [&](size_t gpu) { return table.seconds[gpu * table.rows + link] * s.cost.load[gpu]; };
     size_t worst = 0;
-    for (size_t gpu = 1; gpu < s.loads.size(); ++gpu)
-      if (costs[gpu] * s.loads[gpu] > costs[worst] * s.loads[worst]) worst = gpu;
+    for (size_t gpu = 1; gpu < s.cost.load.size(); ++gpu)
+      if (seconds(gpu) > seconds(worst)) worst = gpu;
     gpus.insert(worst);
   };
-  add(s.costs.gpu);
-  for (size_t group = 0; group < s.sums.size(); ++group)
-    if (!s.sums[group].empty())
-      add(s.costs.link_groups[group][size_t(std::max_element(s.sums[group].begin(), s.sums[group].end()) -
-                                            s.sums[group].begin())]);
+  if (s.costs.dispatch.rows > 0) add(s.costs.dispatch, peaks.dispatch);
+  if (s.costs.combine.rows > 0) add(s.costs.combine, peaks.combine);
   return gpus;
 }
 
@@ -91,7 +63,7 @@ void try_swaps(const Search& s, size_t from, size_t to, Swap& best, int64_t& tri
     if (is_on(s, expert, to)) continue;
     const auto consider = [&](int64_t other, double tokens) {
       if (tries-- <= 0 || tokens <= 0) return;
-      const double cost = cost_after(s, from, to, tokens);
+      const double cost = cost_after_shift(s.costs, s.cost, from, to, tokens);
       if (cost < best.cost * (1 - 1e-12)) best = {from, to, expert, other, cost};
     };
     if (int32_t(s.held[to].size()) < slots_of(s.in, to)) consider(-1, share(s, expert));
@@ -114,9 +86,9 @@ void carry_out(Search& s, const Swap& swap) {
 void descend(Search& s) {
   refresh(s);
   for (int64_t tries = kTriesMax; tries > 0;) {
-    Swap best{.cost = s.cost};
+    Swap best{.cost = s.cost.value};
     for (const size_t from : culprits(s))
-      for (size_t to = 0; to < s.loads.size(); ++to)
+      for (size_t to = 0; to < s.held.size(); ++to)
         if (to != from) try_swaps(s, from, to, best, tries);
     if (best.from == best.to) return;
     carry_out(s, best);
@@ -125,18 +97,18 @@ void descend(Search& s) {
 
 // The largest shares first, each to the GPU with a free slot and without this expert where it ends earliest. Empty
 // where the last copies find no GPU that lacks their expert.
-LayerHosts place_shares(const PlacementInput& in, const LoadCosts& costs, const std::vector<int64_t>& load,
+LayerHosts place_shares(const PlacementInput& in, const PlacementObjective& costs, const std::vector<int64_t>& load,
                         const std::vector<int32_t>& copies) {
   std::vector<size_t> pieces;
   for (size_t expert = 0; expert < load.size(); ++expert) pieces.insert(pieces.end(), size_t(copies[expert]), expert);
   const auto share_of = [&](size_t expert) { return double(load[expert]) / copies[expert]; };
   std::stable_sort(pieces.begin(), pieces.end(), [&](size_t a, size_t b) { return share_of(a) > share_of(b); });
   LayerHosts hosts(load.size());
-  std::vector<double> loads(costs.gpu.size(), 0);
-  std::vector<int32_t> used(costs.gpu.size(), 0);
+  std::vector<double> loads(costs.token_s.size(), 0);
+  std::vector<int32_t> used(costs.token_s.size(), 0);
   for (const size_t expert : pieces) {
     size_t best = loads.size();
-    const auto end = [&](size_t gpu) { return costs.gpu[gpu] * (loads[gpu] + share_of(expert)); };
+    const auto end = [&](size_t gpu) { return costs.token_s[gpu] * (loads[gpu] + share_of(expert)); };
     for (size_t gpu = 0; gpu < loads.size(); ++gpu) {
       const bool is_there = std::find(hosts[expert].begin(), hosts[expert].end(), GpuId(gpu)) != hosts[expert].end();
       if (used[gpu] < slots_of(in, gpu) && !is_there && (best == loads.size() || end(gpu) < end(best))) best = gpu;
@@ -152,7 +124,8 @@ LayerHosts place_shares(const PlacementInput& in, const LoadCosts& costs, const 
 
 }  // namespace
 
-LayerHosts heuristic_hosts(const PlacementInput& in, const LoadCosts& costs, const std::vector<int64_t>& load) {
+LayerHosts heuristic_hosts(const PlacementInput& in, const PlacementObjective& costs,
+                           const std::vector<int64_t>& load) {
   std::vector<LayerHosts> starts(1);
   for (const GpuId gpu : contiguous_gpus(in)) starts[0].push_back({gpu});
   starts.push_back(place_shares(in, costs, load, std::vector<int32_t>(load.size(), 1)));
@@ -161,10 +134,10 @@ LayerHosts heuristic_hosts(const PlacementInput& in, const LoadCosts& costs, con
   double least = kNoEnd;
   for (LayerHosts& start : starts) {
     if (start.empty()) continue;
-    Search search{in, costs, load, std::move(start), {}, {}, {}, 0};
+    Search search{in, costs, load, std::move(start)};
     descend(search);
-    if (search.cost < least * (1 - 1e-12)) {
-      least = search.cost;
+    if (search.cost.value < least * (1 - 1e-12)) {
+      least = search.cost.value;
       best = std::move(search.hosts);
     }
   }

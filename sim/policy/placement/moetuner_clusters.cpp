@@ -69,7 +69,9 @@ std::vector<int32_t> start_clusters(const PlacementInput& in, size_t layer) {
   const size_t clusters = size_t(in.gpus);
   std::vector<int32_t> best;
   for (const GpuId gpu : contiguous_gpus(in)) best.push_back(int32_t(gpu));
-  const LoadCosts alike{std::vector<double>(clusters, 1), {}};
+  PlacementObjective alike;
+  alike.in_seconds = true;  // tokens are as good
+  alike.token_s.assign(clusters, 1);
   std::vector<int32_t> balanced;
   bool has_copies = false;
   for (const std::vector<GpuId>& gpus : heuristic_hosts(in, alike, load)) {

@@ -8,6 +8,7 @@
 
 #include "sim/core/check.h"
 #include "sim/moe/placement_cost.h"
+#include "sim/moe/slot_map.h"
 #include "sim/policy/placement/slot_search.h"
 
 namespace moesim {
@@ -102,15 +103,16 @@ Placement place_replicated(const PlacementInput& in, const ReplicatedOptions& op
   Placement filled;
   for (const std::vector<int64_t>& past_load : in.past_load)
     filled.hosts.push_back(fill_layer(in, places, objective.token_s, past_load));
-  std::vector<std::vector<int32_t>> layers = physical_to_logical_of(filled, in);
+  std::vector<std::vector<int32_t>> layers = slot_map(filled, slots_of_gpus(in));
   for (size_t layer = 0; layer < layers.size(); ++layer) {
     SlotSearch search = slot_search(in, places, objective, layer, layers[layer]);
     int64_t checks = options.checks;
     descend(search, checks);
     layers[layer] = std::move(search.expert);
   }
-  const Placement searched = placement_of_slots(in, layers);
-  return placement_of_slots(in, cheapest_layers(in, objective, {searched, contiguous_placement(in)}));
+  const Placement searched = placement_of(layers, slots_of_gpus(in), in.experts);
+  return placement_of(cheapest_layers(in, objective, {searched, contiguous_placement(in)}), slots_of_gpus(in),
+                      in.experts);
 }
 
 [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(

@@ -4,6 +4,7 @@
 
 #include "sim/core/check.h"
 #include "sim/core/random.h"
+#include "sim/moe/slot_map.h"
 
 namespace moesim {
 namespace {
@@ -134,9 +135,10 @@ std::vector<std::vector<int32_t>> cheapest_layers(const PlacementInput& in, cons
   std::vector<std::vector<int32_t>> layers(size_t(in.layers));
   std::vector<double> least(size_t(in.layers), 0);
   for (const Placement& placement : placements) {
-    std::vector<std::vector<int32_t>> slots = physical_to_logical_of(placement, in);
+    std::vector<std::vector<int32_t>> slots = slot_map(placement, slots_of_gpus(in));
     for (size_t layer = 0; layer < layers.size(); ++layer) {
-      const double value = layer_cost(objective, gpu_loads(in, placement, layer)).value;
+      const double value =
+          layer_cost(objective, gpu_loads(placement.hosts[layer], in.past_load[layer], size_t(in.gpus))).value;
       if (!layers[layer].empty() && value >= least[layer]) continue;
       layers[layer] = std::move(slots[layer]);
       least[layer] = value;
@@ -157,9 +159,9 @@ Placement search_layers(const PlacementInput& in, const SearchLayer& search, Rng
       search(state);
       layers[layer] = std::move(state.expert);
     }
-    ends.push_back(placement_of_slots(in, layers));
+    ends.push_back(placement_of(layers, slots_of_gpus(in), in.experts));
   }
-  return placement_of_slots(in, cheapest_layers(in, objective, ends));
+  return placement_of(cheapest_layers(in, objective, ends), slots_of_gpus(in), in.experts);
 }
 
 }  // namespace moesim

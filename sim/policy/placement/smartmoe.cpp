@@ -35,7 +35,7 @@ std::vector<std::vector<GpuId>> rebalance(const PlacementInput& in, const std::v
 }
 
 double largest_load(const PlacementInput& in, const Placement& placement, size_t layer) {
-  const std::vector<double> load = gpu_loads(in, placement, layer);
+  const std::vector<double> load = gpu_loads(placement.hosts[layer], in.past_load[layer], size_t(in.gpus));
   return *std::max_element(load.begin(), load.end());
 }
 

@@ -100,7 +100,7 @@ TEST(LoadBound, IsTheMeanOrTheLargestLoadOfACopy) {
   const Placement two{{{{GpuId{0}, GpuId{1}}, {GpuId{1}}, {GpuId{0}}}}, {}};
   EXPECT_DOUBLE_EQ(load_bound(in, one, 0), 9);
   EXPECT_DOUBLE_EQ(load_bound(in, two, 0), 6);
-  EXPECT_EQ(gpu_loads(in, two, 0), (std::vector<double>{5.5, 6.5}));
+  EXPECT_EQ(gpu_loads(two.hosts[0], in.past_load[0], size_t(in.gpus)), (std::vector<double>{5.5, 6.5}));
 }
 
 }  // namespace

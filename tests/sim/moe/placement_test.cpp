@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "sim/core/check.h"
+#include "sim/moe/slot_map.h"
 
 namespace moesim {
 namespace {
@@ -44,13 +45,15 @@ TEST(CheckPlacement, HoldsSlotsToTheHosts) {
 
 TEST(PhysicalToLogical, ListsTheExpertsOfEachGpuInOrderAndThenItsEmptySlots) {
   const Placement placement{{{{kFirst, kSecond}, {kSecond}, {kFirst}}}, {}};
-  EXPECT_EQ(physical_to_logical_of(placement, uneven()), (std::vector<std::vector<int32_t>>{{0, 2, 0, 1, kEmptySlot}}));
+  EXPECT_EQ(slot_map(placement, slots_of_gpus(uneven())),
+            (std::vector<std::vector<int32_t>>{{0, 2, 0, 1, kEmptySlot}}));
 }
 
 TEST(PhysicalToLogical, IsWhatThePlacementFixes) {
-  const Placement placement = placement_of_slots(uneven(), {{2, 0, 1, kEmptySlot, 0}});
+  const Placement placement = placement_of({{2, 0, 1, kEmptySlot, 0}}, slots_of_gpus(uneven()), uneven().experts);
   EXPECT_EQ(placement.hosts, (std::vector<std::vector<std::vector<GpuId>>>{{{kFirst, kSecond}, {kSecond}, {kFirst}}}));
-  EXPECT_EQ(physical_to_logical_of(placement, uneven()), (std::vector<std::vector<int32_t>>{{2, 0, 1, kEmptySlot, 0}}));
+  EXPECT_EQ(slot_map(placement, slots_of_gpus(uneven())),
+            (std::vector<std::vector<int32_t>>{{2, 0, 1, kEmptySlot, 0}}));
 }
 
 // Five slots for three experts: floor(e * 5 / 3) = 0, 1, 3 are the slots, and the first two of them GPU 0's.

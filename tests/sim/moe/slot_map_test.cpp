@@ -34,21 +34,5 @@ TEST(RelaxedBound, LetsTheHottestExpertHaveEverySpareSlot) {
   EXPECT_DOUBLE_EQ(relaxed_max_over_mean(std::vector<int64_t>{0, 0, 0}, 4, 3), 1.0);
 }
 
-TEST(PlacementFaults, NameTheExpertAndTheGpu) {
-  PlacementInput in;
-  in.layers = 1;
-  in.experts = 3;
-  in.gpus = 2;
-  in.slots_per_gpu = 2;
-  EXPECT_TRUE(placement_faults(small_placement(), in).empty());
-  in.slots = {1, 3};
-  EXPECT_EQ(placement_faults(small_placement(), in),
-            (std::vector<std::string>{"layer 0: GPU 0 has 2 experts but 1 slots"}));
-  Placement homeless = small_placement();
-  homeless.hosts[0][2].clear();
-  in.slots.clear();
-  EXPECT_EQ(placement_faults(homeless, in), (std::vector<std::string>{"layer 0: expert 2 is on no GPU"}));
-}
-
 }  // namespace
 }  // namespace moesim

@@ -164,7 +164,7 @@ TEST(EveryLoadProgram, LiesBetweenItsRelaxationAndTheHeuristicAndContiguous) {
     in.gpus_per_node = 2;
     add_link_costs(in, rng);
     const Placement placement = placement_by_settings("ilp_bottleneck", R"("node_limit": 50)", in);
-    const LoadCosts costs = product_and_link_costs(in);
+    const PlacementObjective costs = placement_objective(in);
     double heuristic = 0;
     double contiguous = 0;
     double found = 0;

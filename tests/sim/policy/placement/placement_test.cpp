@@ -7,6 +7,7 @@
 
 #include "sim/core/random.h"
 #include "sim/moe/placement_cost.h"
+#include "sim/moe/slot_map.h"
 #include "sim/policy/placement/pair_cost.h"
 #include "tests/support/placement_case.h"
 
@@ -40,7 +41,7 @@ TEST(EveryPlacement, GivesEachExpertAHostAndFillsNoGpuBeyondItsSlots) {
       const PlacementInput in = random_input(rng);
       const Placement placement = entry.decide(in, entry.default_options(), rng);
       check_placement(placement, in);
-      check_placement(placement_of_slots(in, physical_to_logical_of(placement, in)), in);
+      check_placement(placement_of(slot_map(placement, slots_of_gpus(in)), slots_of_gpus(in), in.experts), in);
     }
 }
 

@@ -18,7 +18,7 @@ Placement place(const char* policy, const PlacementInput& in) {
 }
 
 double load_max_over_mean(const PlacementInput& in, const Placement& placement, size_t layer) {
-  const std::vector<double> load = gpu_loads(in, placement, layer);
+  const std::vector<double> load = gpu_loads(placement.hosts[layer], in.past_load[layer], size_t(in.gpus));
   double sum = 0;
   for (const double gpu : load) sum += gpu;
   return *std::max_element(load.begin(), load.end()) * in.gpus / sum;
@@ -122,7 +122,7 @@ TEST(Replicated, ComesWithinTwoPercentOfTheBoundOnTheRecordedSample) {
     const PlacementInput in = recorded_case(slots);
     const Placement placement = place("replicated", in);
     for (size_t layer = 0; layer < placement.hosts.size(); ++layer) {
-      const std::vector<double> load = gpu_loads(in, placement, layer);
+      const std::vector<double> load = gpu_loads(placement.hosts[layer], in.past_load[layer], size_t(in.gpus));
       EXPECT_LE(*std::max_element(load.begin(), load.end()), 1.02 * load_bound(in, placement, layer));
     }
   }
