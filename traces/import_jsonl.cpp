@@ -24,9 +24,9 @@ int32_t integer(const Json& value, const char* name) {
   return value.get<int32_t>();
 }
 
-const Json& list(const Json& value, const char* name) {
+const Json::array_t& list(const Json& value, const char* name) {
   if (!value.is_array()) refuse(fmt::format("\"{}\" must be a list", name));
-  return value;
+  return value.get_ref<const Json::array_t&>();
 }
 
 // What has been read; which columns all rows have is known at the end.
@@ -77,7 +77,7 @@ int32_t phase_of(const Json& value) {
 
 void add_token(const Json& line, Rows& rows) {
   RoutingTrace& trace = rows.trace;
-  const Json& experts = list(line["experts"], "experts");
+  const Json::array_t& experts = list(line["experts"], "experts");
   rows.check_layers(experts.size());
   for (const Json& layer : experts) rows.add_choices(layer);
   const int64_t row = trace.tokens++;
@@ -95,7 +95,7 @@ void add_token(const Json& line, Rows& rows) {
 // A pass of SGLang's recorder: [layers][tokens][k].
 void add_pass(const Json& line, Rows& rows) {
   RoutingTrace& trace = rows.trace;
-  const Json& by_layer = list(line["topk_ids_of_layer"], "topk_ids_of_layer");
+  const Json::array_t& by_layer = list(line["topk_ids_of_layer"], "topk_ids_of_layer");
   rows.check_layers(by_layer.size());
   const size_t tokens = list(by_layer[0], "topk_ids_of_layer").size();
   for (const Json& layer : by_layer)

@@ -151,7 +151,10 @@ Stored stored_at(std::span<const std::byte> bytes, size_t index) {
 template <class Stored, class Value>
 std::vector<Value> converted(std::span<const std::byte> bytes) {
   std::vector<Value> values(bytes.size() / sizeof(Stored));
-  for (size_t i = 0; i < values.size(); ++i) values[i] = Value(stored_at<Stored>(bytes, i));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Stored stored = stored_at<Stored>(bytes, i);
+    values[i] = Value(stored);  // NOLINT(bugprone-signed-char-misuse): these are numbers of 8 bits, not characters
+  }
   return values;
 }
 

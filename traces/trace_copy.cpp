@@ -51,7 +51,10 @@ std::optional<NumberRanges> parse_number_ranges(const std::string& text) {
     int64_t first = 0;
     if (!number(first)) return {};
     int64_t last = first;
-    if (at != end && *at == '-' && (++at, !number(last) || last < first)) return {};
+    if (at != end && *at == '-') {
+      ++at;
+      if (!number(last) || last < first) return {};
+    }
     parsed.ranges.emplace_back(first, last);
     if (at == end) return parsed;
     if (*at++ != ',') return {};

@@ -74,7 +74,8 @@ RoutingTrace trace_before_drift(const LoadedScenario& loaded, const DriftingRout
   const int64_t row = shape.layers * shape.top_k;
   const double wanted = double(step_tokens) * loaded.scenario.steps * part / (1 - part);
   RoutingTrace trace;
-  trace.tokens = int64_t(std::min(wanted, double(kDrawnChoicesMax / std::max(int64_t{1}, row)))) + 1;
+  const int64_t rows_max = kDrawnChoicesMax / std::max(int64_t{1}, row);
+  trace.tokens = int64_t(std::min(wanted, double(rows_max))) + 1;
   trace.layers = shape.layers;
   trace.top_k = shape.top_k;
   trace.ids.resize(size_t(trace.tokens * row));

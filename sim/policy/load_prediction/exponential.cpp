@@ -1,5 +1,7 @@
 // A mean in which each step counts less the longer it is past: average = weight x step + (1 - weight) x average.
 
+#include <cmath>
+
 #include "sim/core/check.h"
 #include "sim/moe/load_prediction.h"
 
@@ -28,7 +30,7 @@ ExpertLoads predict_exponential(LoadHistory& history, const ExpertLoads& step, c
     for (size_t expert = 0; expert < step[layer].size(); ++expert) {
       double& average = history.average[layer][expert];
       average += options.weight * (double(step[layer][expert]) - average);
-      prediction[layer][expert] = int64_t(average * kScale + 0.5);
+      prediction[layer][expert] = std::llround(average * kScale);
     }
   return prediction;
 }

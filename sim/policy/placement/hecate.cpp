@@ -3,6 +3,7 @@
 // loaded experts of each layer are left out of this: spare slots get copies of them.
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <tuple>
 
@@ -107,7 +108,7 @@ void add_copies(Sharding& s, size_t layer, const std::vector<size_t>& top) {
   const double slots = double(free);
   const bool fit_everywhere = int64_t(top.size()) * (s.in.gpus - 1) <= free;
   for (const size_t expert : top) {
-    const int64_t due = fit_everywhere ? s.in.gpus - 1 : int64_t(slots * double(load[expert]) / sum + 0.5);
+    const int64_t due = fit_everywhere ? s.in.gpus - 1 : std::llround(slots * double(load[expert]) / sum);
     for (int64_t copy = 0; copy < due && free > 0; ++copy, --free) {
       const size_t gpu = gpu_for_copy(s, layer, expert);
       if (gpu == s.load.size()) break;

@@ -12,8 +12,7 @@ Placement place_ilp_bottleneck(const PlacementInput& in, const ProgramOptions& o
     placement.proof->warnings.push_back("nothing is known of times and links: the load alone was balanced");
     return placement;
   }
-  const PlacementObjective costs = placement_objective(in);
-  return place_by_load(in, options, [&](size_t) { return costs; });
+  return place_by_load(in, options, [costs = placement_objective(in)](size_t) { return costs; });
 }
 
 [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(
