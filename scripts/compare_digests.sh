@@ -16,8 +16,9 @@ kept=$(mktemp -d)
 trap 'rm -rf "$kept"' EXIT
 differ=0
 for scenario in "${scenarios[@]}"; do
-  "$a" run "$scenario" --format json >"$kept/a.json"
+  "$a" run "$scenario" --format json >"$kept/a.json" &
   "$b" run "$scenario" --format json >"$kept/b.json"
+  wait $!
   if diff -u "$kept/a.json" "$kept/b.json" >"$kept/diff"; then
     echo "same  $scenario  $(sha256sum <"$kept/a.json" | cut -c1-16)"
   else

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <ostream>
 #include <set>
 
 #include "sim/core/check.h"
@@ -18,6 +19,8 @@ struct KnownAnswer {
   double makespan_us;
   double p99_us;
 };
+
+void PrintTo(const KnownAnswer& known, std::ostream* out) { *out << known.makespan_us << " us"; }
 
 // Makespans and 99th percentiles at 64 hosts, found by three independent solvers; known to half a nanosecond.
 class WorkSetAnswers : public testing::TestWithParam<KnownAnswer> {};
