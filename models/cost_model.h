@@ -105,7 +105,8 @@ struct ElementWise {
   int64_t values_written = 0;
 };
 
-// silu(gate) * up of [rows, 2 * intermediate], in PyTorch's two passes: 3 values read and 2 written for each result.
+// silu(gate) * up of [rows, 2 * intermediate], in PyTorch's two passes: 3 values read and 2 written for each result. As
+// one kernel it reads 2 and writes 1.
 struct SwiGlu {
   int64_t rows = 0;
   int64_t intermediate = 0;

@@ -128,11 +128,11 @@ void fields(Visitor& v, GroupedGemmParameters& s) {
 // A kernel whose thread blocks take 128 queries of one head and walk over the keys in tiles of 64, and that in decode
 // splits the keys among blocks of 16 heads that share them and adds up their sums in a second kernel.
 struct AttentionBlocks {
-  Duration start{5'000'000};      // of a prefill's block, before its first and after its last tile
-  double tail = 0.2;              // of a block's mean time: what the last blocks wait for each other
-  double decode = 0.25;           // of the peak rate, in decode
-  Duration split{50'000};         // in the second kernel, for each part of the keys
-  double sums = 0.9;              // of the peak bandwidth, the parts' sums written and read in L2; beyond it: `ends`
+  Duration start{5'000'000};  // of a prefill's block, before its first and after its last tile
+  double tail = 0.2;          // of a block's mean time: what the last blocks wait for each other
+  double decode = 0.25;       // of the peak rate, in decode
+  Duration split{50'000};     // in the second kernel, for each part of the keys
+  double sums = 0.9;          // of the peak bandwidth, the parts' sums written and read in L2; beyond it: `ends`
 };
 
 template <class Visitor>
@@ -163,7 +163,8 @@ void fields(Visitor& v, AttentionParameters& s) {
   v.optional("compute", s.compute, Range<double>{0, 1, true}, "of the peak rate");
   v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth, keys and values");
   v.optional("ends", s.ends, Range<double>{0, 1, true}, "of the peak bandwidth, queries and results");
-  v.optional("extra_dim", s.extra_dim, between(0.0, 1000.0), "softmax of a score, as so many more dimensions of a head");
+  v.optional("extra_dim", s.extra_dim, between(0.0, 1000.0),
+             "softmax of a score, as so many more dimensions of a head");
   v.optional("blocks", s.blocks, "thread blocks of 128 queries and 64 keys; absent: work goes evenly to all SMs");
 }
 
@@ -183,7 +184,8 @@ void fields(Visitor& v, PassParameters& s) {
   v.optional("kernels", s.kernels, between<int32_t>(0, 64), "kernels launched for it; 0: part of another kernel");
   v.optional("launch", s.launch, between(Duration{}, Duration{1'000'000'000}), "fixed time of each");
   v.optional("memory", s.memory, Range<double>{0, 1, true}, "of the peak bandwidth");
-  v.optional("written", s.written, between(0.0, 10.0), "where rows are moved, what a value written weighs; one read: 1");
+  v.optional("written", s.written, between(0.0, 10.0),
+             "where rows are moved, what a value written weighs; one read: 1");
   v.optional("row", s.row, between(Duration{}, Duration{1'000'000'000}), "of each 2,048 values of a row's width");
   v.optional("cached", s.cached, between(Bytes{}, Bytes{1'000'000'000}),
              "bytes that the L2 cache holds; of twice as many it holds none");
@@ -198,7 +200,7 @@ struct KernelParameters {
   std::optional<GroupedGemmParameters> grouped_gemm_library{};  // a kernel measured beside it, which no layer runs
   ThrottleParameters throttle;
   AttentionParameters attention;
-  PassParameters gate{6, Duration{3'900'000}, 0.642};     // softmax, top-k, sort and counts; a fused gate has 1 or 2
+  PassParameters gate{6, Duration{3'900'000}, 0.642};  // softmax, top-k, sort and counts; a fused gate has 1 or 2
   // Where they are measured alone, and no part of `gate`: their time goes with tokens x experts.
   PassParameters softmax{0, Duration{3'900'000}, 0.642};
   PassParameters top_k{0, Duration{3'900'000}, 0.642};

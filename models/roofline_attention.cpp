@@ -65,8 +65,8 @@ BlockTimes decode_times(const CostModel& model, const Attention& a, const Attent
   const DecodeTile& tile = a.values_are_keys ? latent_values : own_values;
   const int64_t row_blocks = ceil_div(a.heads / a.kv_heads, tile.rows);
   const int64_t key_tiles = std::max<int64_t>(1, ceil_div(ceil_div(decodes.keys, decodes.requests), tile.keys));
-  const DecodeSplit split = split_decode(decodes.requests * a.kv_heads * row_blocks, key_tiles,
-                                         int64_t{model.gpu.sms} * tile.blocks_per_sm);
+  const DecodeSplit split =
+      split_decode(decodes.requests * a.kv_heads * row_blocks, key_tiles, int64_t{model.gpu.sms} * tile.blocks_per_sm);
   const double sm_rate = model.gpu.bf16.flop_per_s / model.gpu.sms * o.decode / double(tile.blocks_per_sm);
   const double tile_s = 2.0 * double(tile.rows * tile.keys * (a.qk_dim + a.v_dim)) / sm_rate;
   const double sums = 2.0 * 4.0 * double(decodes.requests * a.heads * split.parts * a.v_dim);  // fp32

@@ -84,8 +84,7 @@ struct TileWork {
 TileWork tile_work(const GroupedGemmParameters& o, const TileParameters& tile, const GroupedGemm& gemm, int32_t sms,
                    double sm_rate) {
   int64_t m_tiles = 0;
-  for (const int64_t group : gemm.rows)
-    m_tiles += o.rows_per_cluster * ceil_div(group, o.rows_per_cluster * tile.rows);
+  for (const int64_t group : gemm.rows) m_tiles += o.rows_per_cluster * ceil_div(group, o.rows_per_cluster * tile.rows);
   TileWork work{&tile, m_tiles * ceil_div(gemm.n, tile.columns)};
   const double wave_s =
       double(o.blocks_per_sm) * tile_flops(tile, double(gemm.k) + tile.extra_k) / (sm_rate * tile.compute);

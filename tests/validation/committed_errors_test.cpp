@@ -14,17 +14,18 @@
 namespace moesim {
 namespace {
 
-ErrorTable errors_of(const std::string& file, const std::string& gpu) {
-  const DeviceProfile profile = scaled_profile(load_profile("h100-sxm/pytorch"), gpu);
+ErrorTable errors_of(const std::string& file, const std::string& gpu, const std::string& stack = "pytorch") {
+  const DeviceProfile profile = scaled_profile(load_profile("h100-sxm/" + stack), gpu);
   const MeasurementFile measured =
-      read_measurements(std::string(MOESIM_SOURCE_DIR) + "/validation/measurements/pytorch/" + file + ".json");
+      read_measurements(std::string(MOESIM_SOURCE_DIR) + "/validation/measurements/" + stack + "/" + file + ".json");
   return error_table(compare({profile, load_gpu(gpu), measured.world}, measured).compared);
 }
 
-void expect_golden(const std::string& file, const std::string& gpu) {
+void expect_golden(const std::string& file, const std::string& gpu, const std::string& stack = "pytorch") {
   SCOPED_TRACE(file);
-  const std::string golden = std::string(MOESIM_SOURCE_DIR) + "/tests/golden/validation/" + file + ".json";
-  const std::string errors = json_text(errors_of(file, gpu));
+  const std::string folder = stack == "pytorch" ? "" : stack + "/";
+  const std::string golden = std::string(MOESIM_SOURCE_DIR) + "/tests/golden/validation/" + folder + file + ".json";
+  const std::string errors = json_text(errors_of(file, gpu, stack));
   if (std::getenv("MOESIM_WRITE_GOLDEN") != nullptr) write_file_atomically(golden, errors);
   EXPECT_EQ(read_text_file(golden, 1 << 20), errors);
 }
@@ -33,6 +34,11 @@ TEST(CommittedErrors, OfLayersStepsAndOffloadAreThoseOfTheTable) {
   for (const char* file : {"h100x1", "h100x2", "model_steps_h100x1", "model_steps_h100x2", "offload_h100",
                            "h100x1_steps_by_gathers", "h100x2_steps_by_gathers"})
     expect_golden(file, "h100-sxm-80");
+}
+
+TEST(CommittedErrors, OfTheBenchmarksOwnKernelsAreThoseOfTheTable) {
+  for (const char* file : {"h100x1", "h100x2"}) expect_golden(file, "h100-sxm-80", "moesim-bench");
+  expect_golden("h200x1", "h200-sxm-141", "moesim-bench");
 }
 
 TEST(CommittedErrors, OfAnotherGpuAreSmallerByDataSheetsThanWithout) {

@@ -34,8 +34,8 @@ GroupedGemmParameters library_grouped_gemm() {
 void prepare_passes(KernelParameters& kernels) {
   kernels.gate.kernels = 4;    // softmax with top-k, and three that order
   kernels.swiglu.kernels = 1;  // fused
-  for (PassParameters* pass : {&kernels.permute, &kernels.regroup, &kernels.unregroup, &kernels.unpermute,
-                               &kernels.swiglu, &kernels.norm}) {
+  for (PassParameters* pass :
+       {&kernels.permute, &kernels.regroup, &kernels.unregroup, &kernels.unpermute, &kernels.swiglu, &kernels.norm}) {
     if (pass->kernels == 0) pass->kernels = 1;
     pass->launch = 1500_ns;
     pass->memory = 0.87;
@@ -59,13 +59,8 @@ void prepare_bench_kernels(KernelParameters& kernels) {
   kernels.gemm.cached_memory = 1.7;
   kernels.gemm.cached = kCachedByGemm;
   kernels.gemm.tiles.clear();
-  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{128, 256},
-                                      {256, 128},
-                                      {128, 128},
-                                      {64, 128},
-                                      {64, 256},
-                                      {128, 64},
-                                      {64, 64}})
+  for (const auto& [rows, columns] :
+       {std::pair<int64_t, int64_t>{128, 256}, {256, 128}, {128, 128}, {64, 128}, {64, 256}, {128, 64}, {64, 64}})
     kernels.gemm.tiles.push_back({rows, columns, 0.87, 150});
   prepare_passes(kernels);
 }
