@@ -76,9 +76,10 @@ void prepare_profile(DeviceProfile& profile, const GpuSpec& gpu, const std::vect
   std::set<int32_t> threads;
   for (const MeasurementFile& file : files) {
     if (file.world > 1) prepare_collectives(profile, gpu);
-    if (file.format == "moesim-bench") prepare_bench_kernels(profile.kernels);
     for (const Measurement& m : file.records) {
       prepare_copies(profile.copies, gpu, m);
+      if (const auto* gemm = as<GroupedGemmRecord>(m); gemm && gemm->kernel == "moesim")
+        prepare_bench_kernels(profile.kernels);
       if (permutes(m)) profile.kernels.permute.kernels = std::max(1, profile.kernels.permute.kernels);
       if (const auto* pass = as<PassRecord>(m); pass && pass->op == "topk") measure_gate_apart(profile.kernels);
       if (const auto* expert = as<CpuExpertRecord>(m)) threads.insert(expert->threads);
