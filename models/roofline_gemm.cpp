@@ -53,7 +53,7 @@ std::span<const TileParameters> tiles_to_try(const GroupedGemmParameters& o, con
 
 // The k that a block multiplies in the time in which a tile begins and ends is more at a higher rate.
 double fill_k(const TileParameters& tile, const GpuSpec& gpu, FlopRate rate) {
-  return tile.extra_k * rate.flop_per_s / gpu.bf16.flop_per_s;
+  return tile.extra_k * (rate.flop_per_s / gpu.bf16.flop_per_s);
 }
 
 double throttled(const ThrottleParameters& throttle, double compute_s) {
