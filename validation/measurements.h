@@ -165,7 +165,7 @@ struct MeasurementFile {
   std::string device;  // as the driver calls it: "NVIDIA H100 80GB HBM3"
   std::string gpu;     // of the catalogue, where the device is known there; else empty
   std::string software;
-  int32_t world = 1;  // GPUs of the file
+  int32_t world = 1;           // GPUs of the file
   bool is_other_host = false;  // of another machine than the profile's: the GPU is alike, the host need not be
   std::vector<Measurement> records;
 };

@@ -41,14 +41,16 @@ TEST(ProfilePath, LooksWithoutChanging) {
 TEST(ProfilePath, ListsTheNumbersThatMayTakeAnyValue) {
   DeviceProfile profile;
   EXPECT_EQ(numbers_below(profile, "kernels/gate"),
-            (std::vector<std::string>{"kernels/gate/launch", "kernels/gate/memory"}));
+            (std::vector<std::string>{"kernels/gate/launch", "kernels/gate/memory", "kernels/gate/written",
+                                      "kernels/gate/row", "kernels/gate/cached_memory"}));
   EXPECT_EQ(numbers_below(profile, "copies"), std::vector<std::string>{});
   profile.copies.peer = CopyParameters{1_us, 100_GBps};
   EXPECT_EQ(numbers_below(profile, "copies"),
             (std::vector<std::string>{"copies/peer/latency", "copies/peer/rate", "copies/peer/gap"}));
   profile.kernels.gemm.tiles.resize(1);
   EXPECT_EQ(numbers_below(profile, "kernels/gemm/tiles"),
-            (std::vector<std::string>{"kernels/gemm/tiles/0/compute", "kernels/gemm/tiles/0/extra_k"}));
+            (std::vector<std::string>{"kernels/gemm/tiles/0/compute", "kernels/gemm/tiles/0/extra_k",
+                                      "kernels/gemm/tiles/0/memory", "kernels/gemm/tiles/0/alone"}));
 }
 
 TEST(ProfilePath, EveryParameterOfEveryPartIsThere) {
