@@ -49,8 +49,9 @@ def without_cross_validation(text):
 
 def is_same(moesim, path, exact):
     committed = path.read_text()
+    command = json.loads(committed)["command"]
     with tempfile.TemporaryDirectory() as folder:
-        anew = made_anew(moesim, json.loads(committed)["command"], path.stem, exact, pathlib.Path(folder) / "profile.json")
+        anew = made_anew(moesim, command, path.stem, exact, pathlib.Path(folder) / "profile.json")
     if exact:
         return anew == committed
     return without_cross_validation(anew) == without_cross_validation(committed)
