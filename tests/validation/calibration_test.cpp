@@ -33,7 +33,7 @@ MeasurementFile sizes(Rng& rng) {
       for (const int64_t k : {1024, 4096, 8192}) add(GemmRecord{m, n, k});
   for (int64_t rows = 1; rows <= 4096; rows *= 4)
     for (const int64_t width : {1024, 4096, 14336}) {
-      GroupedGemmRecord grouped{{}, width, 2048, "moesim"};
+      GroupedGemmRecord grouped{{}, width, 2048, "pytorch"};
       for (int group = 0; group < 16; ++group) grouped.rows.push_back(rng.between(0, 2 * rows));
       add(grouped);
     }
