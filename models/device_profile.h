@@ -27,12 +27,12 @@ constexpr auto enum_names(Launch) {
 // The host's part of eager execution: kernels are issued one after another, and none starts before it was issued. As
 // one node of a CUDA graph a kernel costs the host nothing.
 struct HostParameters {
-  Duration issue;             // of one kernel, in a process of its own
-  Duration issue_in_group;    // ... where several ranks run on one host
-  Duration issue_collective;  // of one collective
-  Duration gap;               // on the GPU, between kernels that are launched one by one
-  Duration start;             // before the first kernel of what is measured
-  Duration routing_in_group;  // before a MoE layer, where several ranks tell each other how much they will send
+  Duration issue;               // of one kernel, in a process of its own
+  Duration issue_in_group;      // ... where several ranks run on one host
+  Duration issue_collective;    // of one collective
+  Duration gap{};               // on the GPU, between kernels that are launched one by one
+  Duration start{};             // before the first kernel of what is measured
+  Duration routing_in_group{};  // before a MoE layer, where several ranks tell each other how much they will send
   // Of all kernels of one expert in a loop over experts, which takes slices of its weights and waits for its copy.
   // Where nothing is said, of each kernel as of any.
   std::optional<Duration> issue_expert{};

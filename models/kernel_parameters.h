@@ -153,6 +153,11 @@ struct AttentionParameters {
   double ends = 0.934;     // queries in, results out; with blocks the sums of a decode's parts that L2 does not hold
   double extra_dim = 0;    // softmax
   std::optional<AttentionBlocks> blocks{};  // absent: work goes evenly to all SMs
+  // What some engines' kernels show beside: keys and values that several blocks of queries read again, and blocks of a
+  // decode that take time however few keys they have. vLLM on an H100: 0.17, 3.1 us, 29 ns.
+  std::optional<double> memory_prefill{};
+  std::optional<Duration> decode_kv_head{};
+  std::optional<Duration> decode_head{};
 };
 
 template <class Visitor>
@@ -166,6 +171,11 @@ void fields(Visitor& v, AttentionParameters& s) {
   v.optional("extra_dim", s.extra_dim, between(0.0, 1000.0),
              "softmax of a score, as so many more dimensions of a head");
   v.optional("blocks", s.blocks, "thread blocks of 128 queries and 64 keys; absent: work goes evenly to all SMs");
+  v.optional("memory_prefill", s.memory_prefill, Range<double>{0, 1, true},
+             "as `memory`, where a request has several new tokens; not said: the same");
+  v.optional("decode_kv_head", s.decode_kv_head, time,
+             "where each request has one new token: SM time of each KV head of each request, beside its bytes");
+  v.optional("decode_head", s.decode_head, time, "the same of each head of each request");
 }
 
 // Work that passes over memory: each kernel's launch, and all bytes at a fraction of the peak bandwidth.
@@ -198,6 +208,9 @@ struct KernelParameters {
   GemmParameters gemm;
   GroupedGemmParameters grouped_gemm;
   std::optional<GroupedGemmParameters> grouped_gemm_library{};  // a kernel measured beside it, which no layer runs
+  // Kernels of fp8 are others, and the quantisation of their activations is theirs. As those of bf16 where not said.
+  std::optional<GemmParameters> gemm_fp8{};
+  std::optional<GroupedGemmParameters> grouped_gemm_fp8{};
   ThrottleParameters throttle;
   AttentionParameters attention;
   PassParameters gate{6, Duration{3'900'000}, 0.642};  // softmax, top-k, sort and counts; a fused gate has 1 or 2
@@ -223,6 +236,8 @@ void fields(Visitor& v, KernelParameters& s) {
   v.optional("grouped_gemm", s.grouped_gemm, "the experts' GEMMs, all groups in one kernel");
   v.optional("grouped_gemm_library", s.grouped_gemm_library,
              "of a library, measured beside the stack's own; `moesim validate` alone uses it");
+  v.optional("gemm_fp8", s.gemm_fp8, "dense GEMMs in fp8, with the quantisation of activations; not said: as `gemm`");
+  v.optional("grouped_gemm_fp8", s.grouped_gemm_fp8, "the same of the experts' GEMMs; not said: as `grouped_gemm`");
   v.optional("throttle", s.throttle, "of GEMMs, dense and grouped, under the power limit");
   v.optional("attention", s.attention, "attention over the KV cache");
   v.optional("gate", s.gate, "softmax, top-k and the order of copies by expert, behind the router's GEMM");

@@ -122,6 +122,13 @@ BlockTimes block_times(const CostModel& model, const Attention& a) {
   return times;
 }
 
+// What a decode's thread blocks take however few keys there are, spread over the SMs.
+Duration decode_blocks_time(const AttentionParameters& o, const Attention& a, int64_t queries, int32_t sms) {
+  const double kv_head_s = o.decode_kv_head.value_or(Duration{}).seconds();
+  const double head_s = o.decode_head.value_or(Duration{}).seconds();
+  return duration_of_seconds(double(queries) * (kv_head_s * double(a.kv_heads) + head_s * double(a.heads)) / sms);
+}
+
 }  // namespace
 
 KernelCost kernel_cost(const CostModel& model, const Attention& a) {
@@ -164,7 +171,7 @@ KernelCost kernel_cost(const CostModel& model, const Attention& a) {
   const double ends_bytes = double(bytes_of(queries * a.heads * (a.qk_dim + a.v_dim), Precision::bf16).count);
   const double ends_bandwidth = model.gpu.memory_bandwidth.bytes_per_s * o.ends;
   work.compute_s = padded_pairs * (flops_per_pair + 2.0 * double(a.heads) * o.extra_dim) / rate;
-  work.memory_fraction = o.memory;
+  work.memory_fraction = is_decode ? o.memory : o.memory_prefill.value_or(o.memory);
   work.launch = (is_decode ? o.launch_decode : o.launch) + duration_of_seconds(ends_bytes / ends_bandwidth);
   if (o.blocks) {
     const BlockTimes times = block_times(model, a);
@@ -172,6 +179,7 @@ KernelCost kernel_cost(const CostModel& model, const Attention& a) {
     work.launch = (is_decode ? o.launch_decode : o.launch) + duration_of_seconds(times.sums_s);
     work.memory_bytes += is_decode ? 0 : ends_bytes;
   }
+  if (is_decode) work.launch += decode_blocks_time(o, a, queries, model.gpu.sms);
   work.sm_fraction = std::min(1.0, blocks / model.gpu.sms);
   KernelCost cost = roofline(model.gpu, work);
   if (!o.blocks || is_decode) cost.memory += Bytes{int64_t(ends_bytes)};

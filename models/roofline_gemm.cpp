@@ -53,7 +53,24 @@ std::span<const TileParameters> tiles_to_try(const GroupedGemmParameters& o, con
 
 // The k that a block multiplies in the time in which a tile begins and ends is more at a higher rate.
 double fill_k(const TileParameters& tile, const GpuSpec& gpu, FlopRate rate) {
-  return tile.extra_k * (rate.flop_per_s / gpu.bf16.flop_per_s);
+  return tile.extra_k * rate.flop_per_s / gpu.bf16.flop_per_s;
+}
+
+// Kernels of their own, where the GPU multiplies in fp8.
+const GemmParameters& gemm_parameters(const KernelParameters& kernels, Precision multiplied) {
+  return multiplied == Precision::fp8 && kernels.gemm_fp8 ? *kernels.gemm_fp8 : kernels.gemm;
+}
+
+const GroupedGemmParameters& grouped_parameters(const KernelParameters& kernels, Precision multiplied) {
+  return multiplied == Precision::fp8 && kernels.grouped_gemm_fp8 ? *kernels.grouped_gemm_fp8 : kernels.grouped_gemm;
+}
+
+// Before a kernel of fp8 another reads the activations in bf16 and writes them in fp8, as element-wise work does: 3
+// bytes each. Its launch is part of gemm_fp8's.
+Duration quantisation_time(const CostModel& model, const DenseGemm& gemm, Precision multiplied) {
+  if (multiplied != Precision::fp8 || !model.kernels.gemm_fp8) return {};
+  const double bandwidth = model.gpu.memory_bandwidth.bytes_per_s * model.kernels.elementwise.memory;
+  return duration_of_seconds(3.0 * double(gemm.m) * double(gemm.k) / bandwidth);
 }
 
 double throttled(const ThrottleParameters& throttle, double compute_s) {
@@ -120,7 +137,7 @@ KernelCost kernel_cost(const CostModel& model, const DenseGemm& gemm) {
   if (gemm.m == 0 || gemm.n == 0 || gemm.k == 0) return {};
   const auto [rate, activations] = matrix_rate(model.gpu, gemm.weights);
   const double sm_rate = rate.flop_per_s / model.gpu.sms;
-  const GemmParameters& o = model.kernels.gemm;
+  const GemmParameters& o = gemm_parameters(model.kernels, activations);
   KernelWork work;
   for (const TileParameters& tile :
        o.tiles) {  // the library takes the fastest; so the least of monotone times, monotone itself
@@ -142,11 +159,13 @@ KernelCost kernel_cost(const CostModel& model, const DenseGemm& gemm) {
   const double others = gemm_bytes(1, gemm.m, gemm.n, gemm.k, gemm.weights, activations) - weights;
   const double missed = missed_part(others, o.cached);
   const double cached_bytes = others * (1 - missed) / o.cached_memory;  // in the time of so many from memory
-  work.launch = o.launch + duration_of_seconds(o.depth.seconds() * double(gemm.k) / 1024);
+  work.launch = o.launch + duration_of_seconds(o.depth.seconds() * double(gemm.k) / 1024) +
+                quantisation_time(model, gemm, activations);
   work.memory_bytes = weights + others * missed + cached_bytes * o.memory;
   work.memory_fraction = o.memory;
   work.flops = 2.0 * double(gemm.m) * double(gemm.n) * double(gemm.k);
   KernelCost cost = roofline(model.gpu, work);
+  cost.memory = Bytes{int64_t(weights + others * missed)};  // what L2 holds goes to no memory
   correct(cost, o.corrections, model.gpu, rate.flop_per_s);
   return cost;
 }
@@ -164,7 +183,7 @@ KernelCost kernel_cost(const CostModel& model, const GroupedGemm& gemm) {
   if (rows == 0 || gemm.n == 0 || gemm.k == 0) return {};
   const auto [rate, activations] = matrix_rate(model.gpu, gemm.weights);
   const double sm_rate = rate.flop_per_s / model.gpu.sms;
-  const GroupedGemmParameters& o = model.kernels.grouped_gemm;
+  const GroupedGemmParameters& o = grouped_parameters(model.kernels, activations);
   const TileWork tiles = fastest_tile(o, gemm, rows, model.gpu.sms, sm_rate);
   KernelWork work;
   work.compute_s = throttled(model.kernels.throttle, tiles.full_waves_s);

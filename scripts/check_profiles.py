@@ -19,22 +19,21 @@ PROFILES = ROOT / "models" / "calibration"
 MEASUREMENTS = ROOT / "validation" / "measurements"
 
 
-def folder_of(files, stack):
-    """The folder of measurements that has all of them; of several, the one named as the profile is."""
+def folder_of(stack, files):
+    """The folder of the stack's name, else the one that has all of the files: names are unique within a folder only."""
     folders = [f for f in sorted(MEASUREMENTS.iterdir()) if all((f / name).exists() for name in files)]
-    if len(folders) > 1:
-        folders = [f for f in folders if f.name == stack]
+    folders = [f for f in folders if f.name == stack] or folders
     if len(folders) != 1:
         sys.exit(f"check_profiles: {' '.join(files)}: are in {len(folders)} folders of {MEASUREMENTS}")
     return folders[0]
 
 
-def made_anew(moesim, command, stack, exact, out):
+def made_anew(moesim, stack, command, exact, out):
     words = shlex.split(command)[1:]
     if not exact and "--folds" in words:
         words[words.index("--folds") + 1] = "0"
     files = [word for word in words[1:] if word.endswith(".json") and "," not in word]
-    subprocess.run([moesim, *words, "-o", out], cwd=folder_of(files, stack), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([moesim, *words, "-o", out], cwd=folder_of(stack, files), check=True, stdout=subprocess.DEVNULL)
     return out.read_text()
 
 
@@ -49,9 +48,9 @@ def without_cross_validation(text):
 
 def is_same(moesim, path, exact):
     committed = path.read_text()
-    command = json.loads(committed)["command"]
     with tempfile.TemporaryDirectory() as folder:
-        anew = made_anew(moesim, command, path.stem, exact, pathlib.Path(folder) / "profile.json")
+        out = pathlib.Path(folder) / "profile.json"
+        anew = made_anew(moesim, path.stem, json.loads(committed)["command"], exact, out)
     if exact:
         return anew == committed
     return without_cross_validation(anew) == without_cross_validation(committed)

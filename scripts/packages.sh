@@ -46,7 +46,9 @@ need libfmt-dev library fmt fmt/format.h fmt
 need nlohmann-json3-dev library nlohmann_json nlohmann/json.hpp
 need libhdf5-dev hdf5
 need libzip-dev library libzip zip.h zip
+need libglpk-dev links glpk.h glpk
 need libsleef-dev library sleef sleef.h sleef
+need libyaml-cpp-dev pkg-config --exists yaml-cpp
 
 if [[ $level != build ]]; then
   need libgtest-dev library gtest gtest/gtest.h gtest
@@ -54,6 +56,8 @@ if [[ $level != build ]]; then
   need libbenchmark-dev library benchmark benchmark/benchmark.h benchmark
   need python3 has python3
   want graphviz has dot
+  want coinor-cbc has cbc
+  want glpk-utils has glpsol
 fi
 if [[ $level == full ]]; then
   need git has git

@@ -16,7 +16,7 @@ import xml.etree.ElementTree
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MOESIM = sys.argv[1]
 TINY = "tests/golden/scenarios/tiny-trace.json"
-COMMANDS = ["run", "compare", "check", "list", "schema", "net", "trace", "topology", "calibrate", "validate",
+COMMANDS = ["run", "compare", "place", "check", "list", "schema", "net", "trace", "topology", "calibrate", "validate",
             "completion", "man"]
 
 
@@ -119,10 +119,11 @@ def a_run_leaves_files_that_say_the_same():
         expect(done.returncode == 0 and done.stderr == "", done.stderr)
         names = sorted(path.name for path in out.iterdir())
         expect(names == ["fabric.svg", "gpu_pairs.csv", "gpu_pairs.svg", "gpus.csv", "layers.csv", "link_use.csv", "links.csv",
-                         "results.json", "scenario.json", "timeline.json"], names)
+                         "results.json", "scenario.json", "steps.csv", "timeline.json"], names)
         results = json.loads(done.stdout)
         expect(results == json.loads((out / "results.json").read_text()), "stdout and results.json differ")
-        for table, rows in (("gpus", results["gpu_list"]), ("layers", results["layers"]), ("links", results["links"])):
+        for table, rows in (("gpus", results["gpu_list"]), ("layers", results["layers"]), ("links", results["links"]),
+                            ("steps", results["steps"])):
             with open(out / f"{table}.csv", newline="") as file:
                 expect(len(list(csv.DictReader(file))) == len(rows), table)
         for picture in out.glob("*.svg"):
@@ -151,6 +152,63 @@ def a_comparison_leaves_pictures_of_the_difference():
             xml.etree.ElementTree.parse(out / "same" / name)
         done = moesim("compare", TINY, "--vary", "/cluster/nodes=2,4", "--out", str(out / "other"))
         expect(done.returncode == 0 and not (out / "other" / "fabric-compare.svg").exists(), "fabrics differ")
+
+
+def place_answers_bare_problems():
+    problem = json.loads((ROOT / "tests/data/placement_problem.json").read_text())
+    done = moesim("place", "--problem", "tests/data/placement_problem.json", "--policy", '{"policy": "greedy"}', "--format", "json")
+    answer = json.loads(done.stdout)
+    expect(done.returncode == 0 and [c["name"] for c in answer["cases"]] == ["even", "hot"], done)
+    for case, asked in zip(answer["cases"], problem["cases"]):
+        expect(case["weights"] == asked["weights"] and len(case["physical_to_logical"][0]) == asked["replicas"], case)
+        for loads, weights in zip(case["gpu_loads"], case["weights"]):
+            expect(abs(sum(loads) - sum(weights)) < 1e-9 and len(loads) == asked["gpus"], case)
+    with tempfile.TemporaryDirectory() as folder:
+        bad = pathlib.Path(folder) / "bad.json"
+        bad.write_text('{"cases": [{"weights": [[1, 2, 3]], "replicas": 2, "gpus": 2}, {"weights": [[-1]], "replicas": 1, "gpus": 1}]}')
+        done = moesim("place", "--problem", str(bad), "--policy", "greedy")
+        expect(done.returncode == 2 and done.stdout == "" and "/cases/0/replicas" in done.stderr and "/cases/1/weights" in done.stderr,
+               done)
+    for arguments in (["--policy", "gredy"], [], ["--policy", "greedy", "--against", "random"]):
+        done = moesim("place", "--problem", "tests/data/placement_problem.json", *arguments)
+        expect(done.returncode == 2 and done.stdout == "", done)
+    expect(moesim("place").returncode == 2, "no scenario")
+
+
+def place_judges_on_unseen_tokens_and_writes_what_engines_load():
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "out"
+        exports = [word for name in ("sglang", "vllm", "trtllm", "csv") for word in ("--export", name, str(out / name))]
+        arguments = ["place", TINY, "--policy", "greedy", "--against", "contiguous,random", "--format", "json", "-o", f"{out}/"]
+        done = moesim(*arguments, *exports)
+        expect(done.returncode == 0 and done.stderr == "", done)
+        report = json.loads(done.stdout)
+        expect(report == json.loads((out / "report.json").read_text()), "report.json")
+        expect([p["policy"] for p in report["policies"]] == ["greedy", "contiguous", "random"], report["policies"])
+        expect(report["judged_on"]["first_token"] == report["trained_on"]["tokens"] > 0 and report["judged_apart"], report)
+        for name in ("fabric-compare.svg", "gpu-pairs-compare.svg", "fabric.svg", "gpu_pairs.svg"):
+            xml.etree.ElementTree.parse(out / name)
+        with open(out / "layers.csv", newline="") as file:
+            expect(len(list(csv.DictReader(file))) == 16 * 5, "layers.csv")
+        again = moesim(*arguments, "--threads", "1")
+        expect(again.stdout == done.stdout, "threads change the report")
+        greedy = report["policies"][0]
+        for name in ("sglang", "vllm", "trtllm", "csv"):
+            source = (out / name).rename(out / f"map.{'json' if name in ('sglang', 'vllm') else name}")
+            back = moesim("place", TINY, "--import", name, str(source), "--against", "none", "--format", "json")
+            expect(back.returncode == 0, back)
+            same = json.loads(back.stdout)["policies"][0]
+            expect(same["step_time_s"] == greedy["step_time_s"] and same["load_max_over_mean"] == greedy["load_max_over_mean"], name)
+        file = json.dumps({"policy": "file", "path": str(out / "placement.json")})
+        run = json.loads(moesim("run", TINY, "--set", f"/placement={file}", "--format", "json").stdout)
+        expect(run["step_time_s"] == greedy["step_time_s"], "the placement file runs differently")
+        counts = moesim("place", TINY, "--import", "sglang", "tests/data/sglang/logical_count.json", "--policy", "greedy")
+        expect(counts.returncode == 2 and "has 4 experts" in counts.stderr, counts)
+
+
+def policies_vary_by_name():
+    done = moesim("compare", TINY, "--vary", "/placement/policy=contiguous,greedy", "--format", "json")
+    expect(done.returncode == 0 and len(json.loads(done.stdout)["variants"]) == 2, done)
 
 
 def the_work_set_has_its_known_answers():
@@ -219,6 +277,55 @@ def ctrl_c_ends_cleanly_with_what_is_complete():
         expect(process.returncode == 130 and "INCOMPLETE" in out, (process.returncode, out, error))
         results = json.loads((pathlib.Path(folder) / "results.json").read_text())
         expect(results["complete"] is False and len(results["steps"]) > 0, results["complete"])
+
+
+SAMPLE = "traces/samples/moe64k8-sample.h5"
+
+
+def trace_stats_are_text_json_picture_and_page_with_the_same_bytes_each_time():
+    with tempfile.TemporaryDirectory() as folder:
+        runs = []
+        for name in "ab":
+            svg, html = pathlib.Path(folder) / f"{name}.svg", pathlib.Path(folder) / f"{name}.html"
+            done = moesim("trace", "stats", SAMPLE, "--format", "json", "--svg", str(svg), "--html", str(html))
+            expect(done.returncode == 0 and done.stderr == "", done.stderr)
+            runs.append((done.stdout, svg.read_text(), html.read_text()))
+        expect(runs[0] == runs[1], "bytes differ")
+        stats, svg, html = runs[0]
+        expect(len(json.loads(stats)["by_layer"]) == 16, stats[:200])
+        xml.etree.ElementTree.fromstring(svg)
+        expect("http" not in html.replace("http://www.w3.org/2000/svg", "") and "<script" not in html, "loads something")
+    text = moesim("trace", "stats", SAMPLE).stdout
+    expect("drift%" in text and "python" in text, text)
+
+
+def trace_slices_merge_into_the_trace_again():
+    with tempfile.TemporaryDirectory() as folder:
+        part = [f"{folder}/{name}" for name in ("first.h5", "second.h5", "both.h5", "same.h5", "both.npz", "back.h5")]
+        expect(moesim("trace", "slice", SAMPLE, "--requests", "0-39", "-o", part[0]).returncode == 0, "first")
+        expect(moesim("trace", "slice", SAMPLE, "--tokens", "20480-40959", "-o", part[1]).returncode == 0, "second")
+        for out in part[2], part[3]:
+            done = moesim("trace", "merge", part[0], part[1], "-o", out)
+            expect(done.stdout == f"{out}: 40960 tokens of 2 traces\n", done)
+        expect(pathlib.Path(part[2]).read_bytes() == pathlib.Path(part[3]).read_bytes(), "bytes differ")
+        whole, merged = (json.loads(moesim("trace", "stats", path, "--format", "json").stdout) for path in (SAMPLE, part[2]))
+        expect(whole["by_layer"] == merged["by_layer"], "layers")
+        for source, out in (part[2], part[4]), (part[4], part[5]):
+            expect(moesim("trace", "convert", source, "-o", out).returncode == 0, out)
+        back = json.loads(moesim("trace", "stats", part[5], "--format", "json").stdout)
+        expect(back["by_layer"] == whole["by_layer"], "layers after .npz")
+
+
+def trace_stops_at_ctrl_c_and_leaves_nothing():
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen([MOESIM, "trace", "merge", *[SAMPLE] * 60, "-o", f"{folder}/many.h5"], cwd=ROOT,
+                                   text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while not os.listdir(folder):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=60)
+        expect(process.returncode == 130 and "nothing was written" in error, (process.returncode, out, error))
+        expect(os.listdir(folder) == [], os.listdir(folder))
 
 
 def bad_input_leaves_no_file():

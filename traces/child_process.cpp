@@ -5,12 +5,15 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <ctime>
+#include <utility>
 
 #include "sim/core/check.h"
 
@@ -31,6 +34,7 @@ constexpr bool kSanitized = false;
 
 constexpr int kExitDone = 0;
 constexpr int kExitThrew = 3;
+constexpr int kPipeBytes = 1 << 20;
 
 void limit(decltype(RLIMIT_CPU) what, uint64_t value) {
   rlimit bound{};
@@ -61,11 +65,12 @@ void enter_limits(const ChildLimits& limits) {
   if (!kSanitized) limit(RLIMIT_AS, mapped_bytes() + uint64_t(limits.memory.count));
 }
 
-[[noreturn]] void run_child(const ChildLimits& limits, const std::function<void(int)>& work, int fd) {
+[[noreturn]] void run_child(const ChildLimits& limits, const std::function<void(int, int)>& work, int requests,
+                            int replies) {
   int code = kExitThrew;
   try {
     enter_limits(limits);
-    work(fd);
+    work(requests, replies);
     code = kExitDone;
   } catch (...) {  // whatever it was, the parent says that the child ended early
   }
@@ -85,28 +90,51 @@ std::string wait_for(pid_t child, const ChildLimits& limits) {
 
 }  // namespace
 
-std::string run_in_child(const ChildLimits& limits, const std::function<void(int)>& work,
-                         const std::function<void(int)>& receive) {
-  int ends[2];
-  CHECK(pipe2(ends, O_CLOEXEC) == 0);
+ChildProcess::ChildProcess(const ChildLimits& limits, const std::function<void(int, int)>& work) : limits_(limits) {
+  int requests[2];
+  int replies[2];
+  // A socket for the requests, since writing to a child that has died must not end this process by SIGPIPE.
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, requests) == 0);
+  CHECK(pipe2(replies, O_CLOEXEC) == 0);
+  fcntl(replies[1], F_SETPIPE_SZ, kPipeBytes);  // fewer switches between the two; it works without
   std::fflush(nullptr);
-  const pid_t child = fork();
-  CHECK(child >= 0);
-  if (child == 0) {
-    close(ends[0]);
-    run_child(limits, work, ends[1]);
+  child_ = fork();
+  CHECK(child_ >= 0);
+  if (child_ == 0) {
+    close(requests[0]);
+    close(replies[0]);
+    run_child(limits, work, requests[1], replies[1]);
   }
-  close(ends[1]);
-  try {
-    receive(ends[0]);
-  } catch (...) {
-    close(ends[0]);
-    kill(child, SIGKILL);
-    wait_for(child, limits);
-    throw;
+  close(requests[1]);
+  close(replies[1]);
+  requests_ = requests[0];
+  replies_ = replies[0];
+}
+
+ChildProcess::~ChildProcess() {
+  if (child_ < 0) return;
+  kill(child_, SIGKILL);
+  end();
+}
+
+bool ChildProcess::ask(std::span<const std::byte> request) {
+  CHECK(child_ >= 0);
+  clockid_t clock = 0;
+  timespec used{};
+  rlimit bound{};
+  if (clock_getcpuclockid(child_, &clock) == 0 && clock_gettime(clock, &used) == 0 &&
+      prlimit(child_, RLIMIT_CPU, nullptr, &bound) == 0) {
+    bound.rlim_cur = std::min(rlim_t(used.tv_sec) + rlim_t(limits_.cpu_seconds), bound.rlim_max);
+    prlimit(child_, RLIMIT_CPU, &bound, nullptr);
   }
-  close(ends[0]);
-  return wait_for(child, limits);
+  return send(requests_, request.data(), request.size(), MSG_NOSIGNAL) == ssize_t(request.size());
+}
+
+std::string ChildProcess::end() {
+  CHECK(child_ >= 0);
+  close(requests_);
+  close(replies_);
+  return wait_for(std::exchange(child_, -1), limits_);
 }
 
 void forbid_opening_files() {

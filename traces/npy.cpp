@@ -23,6 +23,8 @@ constexpr size_t kDimensionsMax = 8;
 
 constexpr auto kTypes = std::to_array<std::pair<std::string_view, NpyType>>({{"|u1", NpyType::u1},
                                                                              {"<u2", NpyType::u2},
+                                                                             {"|i1", NpyType::i1},
+                                                                             {"<i2", NpyType::i2},
                                                                              {"<i4", NpyType::i4},
                                                                              {"<i8", NpyType::i8},
                                                                              {"<f2", NpyType::f2},
@@ -149,7 +151,10 @@ Stored stored_at(std::span<const std::byte> bytes, size_t index) {
 template <class Stored, class Value>
 std::vector<Value> converted(std::span<const std::byte> bytes) {
   std::vector<Value> values(bytes.size() / sizeof(Stored));
-  for (size_t i = 0; i < values.size(); ++i) values[i] = Value(stored_at<Stored>(bytes, i));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Stored stored = stored_at<Stored>(bytes, i);
+    values[i] = Value(stored);  // NOLINT(bugprone-signed-char-misuse): these are numbers of 8 bits, not characters
+  }
   return values;
 }
 
@@ -158,8 +163,10 @@ std::vector<Value> converted(std::span<const std::byte> bytes) {
 size_t bytes_of(NpyType type) {
   switch (type) {
     case NpyType::u1:
+    case NpyType::i1:
       return 1;
     case NpyType::u2:
+    case NpyType::i2:
     case NpyType::f2:
       return 2;
     case NpyType::i4:
@@ -203,6 +210,10 @@ std::vector<int64_t> integers_of(NpyType type, std::span<const std::byte> bytes)
       return converted<uint8_t, int64_t>(bytes);
     case NpyType::u2:
       return converted<uint16_t, int64_t>(bytes);
+    case NpyType::i1:
+      return converted<int8_t, int64_t>(bytes);
+    case NpyType::i2:
+      return converted<int16_t, int64_t>(bytes);
     case NpyType::i4:
       return converted<int32_t, int64_t>(bytes);
     case NpyType::i8:

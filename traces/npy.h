@@ -9,7 +9,7 @@
 
 namespace moesim {
 
-enum class NpyType { u1, u2, i4, i8, f2, f4, f8 };
+enum class NpyType { u1, u2, i1, i2, i4, i8, f2, f4, f8 };
 
 struct NpyHeader {
   NpyType type = NpyType::u1;

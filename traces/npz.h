@@ -26,6 +26,13 @@ RoutingTrace parse_npz_trace(std::span<const std::byte> bytes, const std::string
 
 RoutingTrace read_npz_trace(const std::string& path);
 
+// The same without check_trace: for an import, which drops rows that are no routing.
+RoutingTrace parse_npz_arrays(std::span<const std::byte> bytes, const std::string& source, const NpzSidecar& sidecar);
+RoutingTrace read_npz_arrays(const std::string& path);
+
+// Sets the number of experts from the ids where a file does not say it, and notes it.
+void assume_experts(RoutingTrace& trace);
+
 // Deflated, with fixed time stamps: the same trace gives the same bytes (with the same zlib and libzip). The trace
 // must pass check_trace; its texts and layer numbers have no place in this format. Throws ConfigError where the file
 // cannot be written.

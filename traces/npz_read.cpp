@@ -1,5 +1,4 @@
 #include <fmt/core.h>
-#include <zip.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -12,88 +11,16 @@
 
 #include "traces/npy.h"
 #include "traces/npz.h"
+#include "traces/npz_archive.h"
 #include "traces/stored_choices.h"
 #include "traces/whole_file.h"
 
 namespace moesim {
 namespace {
 
-constexpr size_t kBlockBytes = size_t{1} << 20;  // inflated and converted at once
 constexpr uintmax_t kSidecarBytesMax = uintmax_t{1} << 24;
 
-using Zip = std::unique_ptr<zip_t, decltype(&zip_discard)>;
-
-struct CloseEntry {
-  void operator()(zip_file_t* entry) const { zip_fclose(entry); }
-};
-using Entry = std::unique_ptr<zip_file_t, CloseEntry>;
-
 [[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
-
-Zip open_zip(std::span<const std::byte> bytes, const std::string& source) {
-  zip_error_t error;
-  zip_error_init(&error);
-  zip_source_t* buffer = zip_source_buffer_create(bytes.data(), bytes.size(), 0, &error);
-  zip_t* zip = buffer ? zip_open_from_source(buffer, ZIP_RDONLY, &error) : nullptr;
-  const std::string reason = zip_error_strerror(&error);
-  zip_error_fini(&error);
-  if (zip) return {zip, &zip_discard};
-  if (buffer) zip_source_free(buffer);
-  throw ConfigError(source, fmt::format("cannot be read as .npz, a zip archive: {}", reason));
-}
-
-// Appends up to that many bytes more; fewer only at the end of the entry.
-void inflate(zip_file_t* entry, size_t more, std::vector<std::byte>& bytes) {
-  const size_t before = bytes.size();
-  bytes.resize(before + more);
-  size_t filled = before;
-  while (filled < bytes.size()) {
-    const zip_int64_t got = zip_fread(entry, bytes.data() + filled, bytes.size() - filled);
-    if (got < 0) refuse(fmt::format("the array is damaged ({})", zip_error_strerror(zip_file_get_error(entry))));
-    if (got == 0) break;
-    filled += size_t(got);
-  }
-  bytes.resize(filled);
-}
-
-// One array of the archive, read block by block.
-struct OpenArray {
-  Entry entry;
-  NpyHeader header;
-  std::vector<std::byte> begun;  // of the data, what came with the header
-};
-
-std::optional<OpenArray> open_array(zip_t* zip, const std::string& name) {
-  const zip_int64_t found = zip_name_locate(zip, (name + ".npy").c_str(), ZIP_FL_ENC_RAW);
-  if (found < 0) return {};
-  OpenArray array{Entry(zip_fopen_index(zip, zip_uint64_t(found), 0)), {}, {}};
-  if (!array.entry) refuse(fmt::format("the array cannot be opened ({})", zip_strerror(zip)));
-  inflate(array.entry.get(), kNpyHeaderMax, array.begun);
-  array.header = parse_npy_header(array.begun);
-  array.begun.erase(array.begun.begin(), array.begun.begin() + ptrdiff_t(array.header.data_at));
-  return array;
-}
-
-// Hands the data on in blocks of whole values. Refuses data that are not as long as the shape says.
-template <class Use>
-void read_blocks(OpenArray array, Use use) {
-  const size_t size = bytes_of(array.header.type);
-  const uint64_t expected = uint64_t(values_of(array.header)) * size;
-  uint64_t used = 0;
-  std::vector<std::byte> block = std::move(array.begun);
-  for (;;) {
-    const size_t whole = block.size() / size * size;
-    used += whole;
-    if (used + (block.size() - whole) > expected) refuse("the array holds more than its shape says");
-    if (whole > 0) use(std::span<const std::byte>(block).first(whole));
-    block.erase(block.begin(), block.begin() + ptrdiff_t(whole));
-    const size_t left = block.size();
-    const uint64_t missing = expected - used - left + 1;  // one more than there should be, to find out if there is
-    inflate(array.entry.get(), size_t(std::min<uint64_t>(kBlockBytes, missing)), block);
-    if (block.size() == left) break;
-  }
-  if (used < expected) refuse(fmt::format("the array ends after {} of {} bytes", used, expected));
-}
 
 std::optional<int64_t> read_number(zip_t* zip, const char* name) {
   std::optional<OpenArray> array = open_array(zip, name);
@@ -161,18 +88,6 @@ void count_positions(RoutingTrace& trace) {
   for (const int32_t request : trace.request) trace.position.push_back(next[request]++);
 }
 
-// Where the file does not say, and its ids have been read with no marker in 8 bits.
-void assume_experts(RoutingTrace& trace) {
-  int64_t largest = 0;
-  for (const uint16_t expert : trace.ids)
-    if (expert != kDropped) largest = std::max<int64_t>(largest, expert);
-  trace.experts = std::min((largest + 8) / 8 * 8, kTraceExpertsMax);
-  trace.notes.push_back(fmt::format(
-      "the file does not say how many experts there are: {} assumed, from the largest id {} rounded up to a "
-      "multiple of 8 (an array `experts` would say it)",
-      trace.experts, largest));
-}
-
 // Runs a reader of one array; what is wrong with that array joins the other faults.
 template <class Read>
 void collecting(std::vector<Fault>& faults, const char* name, Read read) {
@@ -219,7 +134,18 @@ NpzSidecar read_sidecar(const std::string& npz_path) {
 
 }  // namespace
 
-RoutingTrace parse_npz_trace(std::span<const std::byte> bytes, const std::string& source, const NpzSidecar& sidecar) {
+void assume_experts(RoutingTrace& trace) {
+  int64_t largest = 0;
+  for (const uint16_t expert : trace.ids)
+    if (expert != kDropped) largest = std::max<int64_t>(largest, expert);
+  trace.experts = std::min((largest + 8) / 8 * 8, kTraceExpertsMax);
+  trace.notes.push_back(fmt::format(
+      "the file does not say how many experts there are: {} assumed, from the largest id {} rounded up to a "
+      "multiple of 8 (an array `experts` would say it)",
+      trace.experts, largest));
+}
+
+RoutingTrace parse_npz_arrays(std::span<const std::byte> bytes, const std::string& source, const NpzSidecar& sidecar) {
   const Zip zip = open_zip(bytes, source);
   RoutingTrace trace;
   std::vector<Fault> faults;
@@ -235,9 +161,18 @@ RoutingTrace parse_npz_trace(std::span<const std::byte> bytes, const std::string
 
   count_positions(trace);
   if (!trace.domain.empty()) trace.domains = sidecar.domains;
-  faults = check_trace(trace);
+  return trace;
+}
+
+RoutingTrace parse_npz_trace(std::span<const std::byte> bytes, const std::string& source, const NpzSidecar& sidecar) {
+  RoutingTrace trace = parse_npz_arrays(bytes, source, sidecar);
+  const std::vector<Fault> faults = check_trace(trace);
   if (!faults.empty()) throw ConfigError(source, faults);
   return trace;
+}
+
+RoutingTrace read_npz_arrays(const std::string& path) {
+  return parse_npz_arrays(whole_file(path), path, read_sidecar(path));
 }
 
 RoutingTrace read_npz_trace(const std::string& path) {

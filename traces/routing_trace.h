@@ -26,6 +26,9 @@ inline constexpr int64_t kTraceExpertsMax = kDropped;
 inline constexpr int64_t kTraceTopKMax = 4096;
 inline constexpr int64_t kTraceRowMax = int64_t{1} << 20;  // layers x top_k
 
+// The most tokens of a trace that is read block by block, of any number of choices.
+inline constexpr int64_t kStreamedTokensMax = int64_t{1} << 40;
+
 enum class Phase : int32_t { prompt, decode };
 
 struct RoutingTrace {
@@ -81,6 +84,13 @@ std::array<NamedArray<const std::vector<int32_t>>, kTraceColumns> columns(const 
 
 // What is wrong with the counts of a trace (tokens, layers, top_k, experts, zero_experts) before its arrays are read.
 std::vector<Fault> check_shape(const RoutingTrace& trace);
+
+// The same for a trace that is read block by block; its layer_numbers too.
+std::vector<Fault> check_streamed_shape(const RoutingTrace& trace);
+
+// What is wrong with the arrays of a block of tokens, which begins at that token of the whole trace. Without has_ids
+// it must have none.
+std::vector<Fault> check_block(const RoutingTrace& block, bool has_ids, int64_t first_token);
 
 // Everything that is wrong with a trace; the path of a fault is the array's name. Empty for a trace that may be used.
 std::vector<Fault> check_trace(const RoutingTrace& trace);

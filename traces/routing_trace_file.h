@@ -11,4 +11,7 @@ namespace moesim {
 // routing_trace.h. Throws ConfigError, which says what is wrong with the file.
 RoutingTrace read_routing_trace(const std::string& path);
 
+// Whether the first bytes are those of HDF5. ConfigError where there is no file to look at.
+bool is_hdf5(const std::string& path);
+
 }  // namespace moesim

@@ -30,6 +30,7 @@ SyntheticRouter::SyntheticRouter(const SyntheticRouting& options, RoutingShape s
       chosen_in_(size_t(shape.experts), 0) {
   CHECK(shape.experts > 0 && shape.experts <= kTraceExpertsMax);
   CHECK(shape.top_k > 0 && shape.top_k <= shape.experts);
+  CHECK(!is_drifting(options.popularity));
   CHECK(options.popularity != Popularity::per_layer || !options.skews.empty());
   for (int64_t layer = 0; layer < shape.layers; ++layer) {
     Rng rng = Rng::stream(seed, fmt::format("synthetic popularity {}", layer));

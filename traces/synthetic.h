@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -14,14 +15,34 @@
 
 namespace moesim {
 
-enum class Popularity { uniform, zipf, log_normal, per_layer };
+enum class Popularity {
+  uniform,
+  zipf,
+  log_normal,
+  per_layer,
+  balanced,  // from here on as drifting.h says
+  hot_set,
+  hot_rank,
+  ragged,
+  rotating,
+  burst
+};
 
 constexpr auto enum_names(Popularity) {
   return std::to_array<std::pair<Popularity, const char*>>({{Popularity::uniform, "uniform"},
                                                             {Popularity::zipf, "zipf"},
                                                             {Popularity::log_normal, "log_normal"},
-                                                            {Popularity::per_layer, "per_layer"}});
+                                                            {Popularity::per_layer, "per_layer"},
+                                                            {Popularity::balanced, "balanced"},
+                                                            {Popularity::hot_set, "hot_set"},
+                                                            {Popularity::hot_rank, "hot_rank"},
+                                                            {Popularity::ragged, "ragged"},
+                                                            {Popularity::rotating, "rotating"},
+                                                            {Popularity::burst, "burst"}});
 }
+
+// Those that may differ from step to step, which DriftingRouter draws.
+constexpr bool is_drifting(Popularity popularity) { return popularity >= Popularity::balanced; }
 
 struct SyntheticRouting {
   Popularity popularity = Popularity::log_normal;
@@ -29,6 +50,12 @@ struct SyntheticRouting {
   double sigma = 0.5;
   std::vector<double> skews;
   int64_t stream = 0;
+  double hot_part = 0.125;
+  double heat = 4;
+  int32_t period = 8;
+  std::optional<int32_t> shift{};
+  int32_t burst = 2;
+  double live_min = 0.25;
 };
 
 template <class Visitor>
@@ -39,10 +66,23 @@ void fields(Visitor& v, SyntheticRouting& s) {
   v.optional("skews", s.skews, between(0.0, 8.0),
              "per_layer: the Zipf exponent of each layer; fewer than there are layers repeat");
   v.optional("stream", s.stream, at_least(int64_t{0}), "other tokens of the same popularity");
+  v.optional("hot_part", s.hot_part, between(0.0, 1.0),
+             "hot_set, rotating, burst: part of a layer's experts that are hot, one at least");
+  v.optional("heat", s.heat, between(1.0, 65535.0),
+             "hot_set, hot_rank, rotating, burst: how often a hot expert is chosen over the mean; at most such that "
+             "every token chooses it");
+  v.optional("period", s.period, between(1, 1'000'000),
+             "rotating: steps after which the hot set moves; burst: steps from one burst to the next");
+  v.optional("shift", s.shift, between(0, 65535),
+             "rotating: hot experts that are exchanged when the hot set moves; all of them");
+  v.optional("burst", s.burst, between(1, 1'000'000), "burst: the last steps of each period, which have a hot set");
+  v.optional("live_min", s.live_min, between(0.0, 1.0),
+             "ragged: part of the last GPU's tokens that are not padding; the first has all, others lie between");
 }
 
 inline void check_fields(const SyntheticRouting& s, const std::function<void(std::string, std::string)>& fault) {
   if (s.popularity == Popularity::per_layer && s.skews.empty()) fault("skews", "per_layer needs at least one exponent");
+  if (s.popularity == Popularity::burst && s.burst > s.period) fault("burst", "must not be longer than the period");
 }
 
 struct RoutingShape {

@@ -6,13 +6,9 @@
 #include <algorithm>
 #include <array>
 
-#include "traces/statistics.h"
-
 namespace moesim {
 namespace {
 
-constexpr size_t kStripColumns = 64;
-constexpr int64_t kRanks = 8;  // the skew that a node of eight GPUs sees
 constexpr std::array<const char*, 8> kBlocks{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 constexpr std::array<const char*, 8> kLetters{" ", ".", ":", "-", "=", "+", "*", "#"};
 
@@ -36,15 +32,7 @@ std::string strip(const std::vector<int64_t>& load, Glyphs glyphs) {
 // Three digits or all that stand before the point, in four columns up to 9999.
 std::string brief(double value) { return fmt::format("{:.{}f}", value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0); }
 
-std::string optional_arrays(const RoutingTrace& trace) {
-  std::vector<std::string> names;
-  if (!trace.gate.empty()) names.push_back("gate");
-  for (const auto& column : columns(trace))
-    if (!column.values->empty()) names.push_back(column.name);
-  return names.empty() ? "ids alone" : fmt::format("ids, {}", fmt::join(names, ", "));
-}
-
-std::string head(const RoutingTrace& trace) {
+std::string head(const TraceStatistics& trace) {
   std::string text =
       fmt::format("{} tokens, {} layers, top-{} of {} experts", trace.tokens, trace.layers, trace.top_k, trace.experts);
   if (trace.zero_experts > 0) text += fmt::format(" and {} zero-computation experts", trace.zero_experts);
@@ -55,32 +43,25 @@ std::string head(const RoutingTrace& trace) {
   line("model", trace.model);
   line("source", trace.source);
   line("recorded", trace.recorded);
-  line("arrays", optional_arrays(trace));
-  const int64_t dropped = std::count(trace.ids.begin(), trace.ids.end(), kDropped);
+  line("arrays", trace.arrays.size() == 1 ? "ids alone" : fmt::format("{}", fmt::join(trace.arrays, ", ")));
+  int64_t dropped = 0;
+  for (const LayerStatistics& layer : trace.by_layer) dropped += layer.dropped;
+  const double choices = double(trace.tokens) * double(trace.layers * trace.top_k);
   if (dropped > 0)
-    line("dropped", fmt::format("{} of {} choices ({:.2f} %)", dropped, trace.ids.size(),
-                                100 * double(dropped) / double(trace.ids.size())));
+    line("dropped", fmt::format("{} of {:.0f} choices ({:.2f} %)", dropped, choices, 100 * double(dropped) / choices));
   for (const std::string& note : trace.notes) line("note", note);
   return text;
 }
 
-std::string layer_line(const RoutingTrace& trace, int64_t layer, Glyphs glyphs) {
-  const std::vector<int64_t> load = expert_load(trace, layer, all_tokens(trace));
-  const int64_t number = trace.layer_numbers.empty() ? layer : trace.layer_numbers[size_t(layer)];
-  std::string ranks = "-";
-  if (trace.experts % kRanks == 0) ranks = brief(max_over_mean(contiguous_load(load, kRanks)));
-  std::string information = "-";
-  std::string concentration = "-";
-  if (layer + 1 < trace.layers) {
-    const Affinity affinity = affinity_to_next(trace, layer);
-    information = brief(affinity.mutual_information_bits);
-    concentration = fmt::format("{:.0f}", 100 * affinity.concentration);
-  }
-  return fmt::format("{:>5} {:>5} {:>4} {:>4} {:>4} {:>4} {:>3} {}\n", number, brief(max_over_mean(load)), ranks,
-                     brief(gini(load)), brief(entropy_bits(load)), information, concentration, strip(load, glyphs));
+std::string layer_line(const LayerStatistics& layer, Glyphs glyphs) {
+  return fmt::format("{:>5} {:>5} {:>4} {:>4} {:>4} {:>4} {:>3} {}\n", layer.layer, brief(layer.max_over_mean),
+                     layer.max_over_mean_ep8 ? brief(*layer.max_over_mean_ep8) : "-", brief(layer.gini),
+                     brief(layer.entropy_bits), layer.to_next ? brief(layer.to_next->mutual_information_bits) : "-",
+                     layer.to_next ? fmt::format("{:.0f}", 100 * layer.to_next->concentration) : "-",
+                     strip(layer.load, glyphs));
 }
 
-std::string legend(const RoutingTrace& trace, Glyphs glyphs) {
+std::string legend(const TraceStatistics& trace, Glyphs glyphs) {
   const auto& steps = glyphs == Glyphs::unicode ? kBlocks : kLetters;
   return fmt::format(
       "  hot: hottest expert / mean; ep8: the same of 8 contiguous ranks; gini, bits: evenness of the load\n"
@@ -90,28 +71,64 @@ std::string legend(const RoutingTrace& trace, Glyphs glyphs) {
       steps.back());
 }
 
-std::string domain_lines(const RoutingTrace& trace) {
-  std::string text;
-  for (const DomainSkew& skew : domain_skews(trace)) {
-    const bool named = size_t(skew.domain) < trace.domains.size();
-    text += fmt::format("{:>12} {:>9} {:>6.2f} {:>6.2f}\n",
-                        named ? trace.domains[size_t(skew.domain)] : std::to_string(skew.domain), skew.tokens,
-                        skew.mean, skew.max);
+std::string domain_lines(const TraceStatistics& trace) {
+  if (trace.by_domain.empty()) return "";
+  std::string text = fmt::format("\n{:>12} {:>9} {:>6} {:>6}  hottest expert / mean within a domain, over the layers\n",
+                                 "domain", "tokens", "mean", "max");
+  for (const DomainStatistics& domain : trace.by_domain) {
+    double mean = 0;
+    for (const double skew : domain.max_over_mean) mean += skew / double(domain.max_over_mean.size());
+    const double max = *std::max_element(domain.max_over_mean.begin(), domain.max_over_mean.end());
+    text += fmt::format("{:>12} {:>9} {:>6.2f} {:>6.2f}\n", domain.name, domain.tokens, mean, max);
   }
-  if (text.empty()) return text;
-  return fmt::format("\n{:>12} {:>9} {:>6} {:>6}  hottest expert / mean within a domain, over the layers\n", "domain",
-                     "tokens", "mean", "max") +
-         text;
+  return text;
+}
+
+std::string percent(double share) { return fmt::format("{:.1f}", 100 * share); }
+
+std::string report_line(const LayerStatistics& layer) {
+  return fmt::format(
+      "{:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>6} {:>6} {:>6} {:>6} {:>6}\n", layer.layer,
+      brief(layer.max_over_mean), layer.max_over_mean_ep8 ? brief(*layer.max_over_mean_ep8) : "-", brief(layer.gini),
+      brief(layer.entropy_bits), brief(layer.zipf_exponent), brief(layer.zipf_error), brief(layer.log_normal_sigma),
+      brief(layer.log_normal_error), layer.to_next ? brief(layer.to_next->mutual_information_bits) : "-",
+      layer.to_next ? percent(layer.to_next->concentration) : "-",
+      layer.token_table ? percent(layer.token_table->accuracy) : "-",
+      layer.token_table ? percent(layer.token_table->accuracy_by_popularity) : "-", percent(layer.drift.neighbours),
+      percent(layer.drift.ends), percent(layer.drift.chance));
 }
 
 }  // namespace
 
-std::string trace_info(const RoutingTrace& trace, Glyphs glyphs) {
+std::string trace_info(const TraceStatistics& trace, Glyphs glyphs) {
   std::string text = head(trace);
   text += fmt::format("\n{:>5} {:>5} {:>4} {:>4} {:>4} {:>4} {:>3} {}\n", "layer", "hot", "ep8", "gini", "bits", "mi",
                       "go%", "load");
-  for (int64_t layer = 0; layer < trace.layers; ++layer) text += layer_line(trace, layer, glyphs);
+  for (const LayerStatistics& layer : trace.by_layer) text += layer_line(layer, glyphs);
   text += legend(trace, glyphs);
+  return text + domain_lines(trace);
+}
+
+std::string trace_report(const TraceStatistics& trace) {
+  std::string text = head(trace);
+  if (trace.requests) text += fmt::format("  {:<9} {}\n", "requests", *trace.requests);
+  text +=
+      fmt::format("\n{:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>5} {:>6} {:>6} {:>6} {:>6} {:>6}\n",
+                  "layer", "hot", "ep8", "gini", "bits", "zipf", "err", "sigma", "err", "mi", "go%", "id%", "pop%",
+                  "drift%", "ends%", "noise%");
+  for (const LayerStatistics& layer : trace.by_layer) text += report_line(layer);
+  text +=
+      "  hot: hottest expert / mean; ep8: the same of 8 contiguous ranks; gini, bits: evenness of the load\n"
+      "  zipf: exponent of load ~ rank^-exponent; sigma: deviation of ln(load), for a log-normal law; err: what each\n"
+      "  leaves of ln(load), root mean square\n"
+      "  mi: bits that a layer's first choice tells of the next layer's; go%: tokens that go where most go\n"
+      "  id%: first choices that a table by token id predicts, learnt from the first half of the requests and tested "
+      "on\n"
+      "  the rest; pop%: by the most frequent first choice alone\n"
+      "  drift%: load that changes experts from a tenth of the trace to the next; ends%: from the first to the last;\n"
+      "  noise%: what independent choices without drift would show between neighbours\n";
+  if (trace.tested_ids_seen)
+    text += fmt::format("  the table knew the id of {} % of the tested tokens\n", percent(*trace.tested_ids_seen));
   return text + domain_lines(trace);
 }
 

@@ -19,8 +19,6 @@ Bytes checked_file_size(const std::string& path) {
   const uintmax_t size = std::filesystem::file_size(path, error);
   if (error) throw ConfigError(path, fmt::format("cannot be read ({})", error.message()));
   if (size == 0) throw ConfigError(path, "is empty");
-  if (size > uintmax_t(kTraceFileMax.count))
-    throw ConfigError(path, fmt::format("has {} bytes, but a trace's file may have {}", size, kTraceFileMax.count));
   return {int64_t(size)};
 }
 
@@ -32,6 +30,12 @@ std::vector<std::byte> first_bytes(const std::string& path, size_t bytes) {
   return content;
 }
 
-std::vector<std::byte> whole_file(const std::string& path) { return first_bytes(path, size_t(kTraceFileMax.count)); }
+std::vector<std::byte> whole_file(const std::string& path) {
+  const Bytes size = checked_file_size(path);
+  if (size > kTraceFileMax)
+    throw ConfigError(
+        path, fmt::format("has {} bytes, but a file that is read whole may have {}", size.count, kTraceFileMax.count));
+  return first_bytes(path, size_t(size.count));
+}
 
 }  // namespace moesim

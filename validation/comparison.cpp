@@ -111,6 +111,10 @@ struct Describe {
   std::string operator()(const MoeLayerRecord& r) const {
     return fmt::format("{} {} tokens on {} ranks, skew {:g}", r.model, r.tokens_per_rank, r.ranks, r.skew);
   }
+  std::string operator()(const FusedLayerRecord& r) const {
+    return fmt::format("{} tokens to {} of {} experts of {} x {}, tensor parallel {}", r.tokens, r.top_k, r.experts,
+                       r.d, r.f, r.tensor_parallel);
+  }
   std::string operator()(const ModelStepRecord& r) const {
     return fmt::format("{} {} {} tokens on {} ranks, KV {}, {} layers", r.model, r.prefill ? "prefill" : "decode",
                        r.tokens_per_rank, r.ranks, r.kv, r.layers);

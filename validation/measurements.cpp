@@ -17,10 +17,19 @@ bool is_foreign(const JsonNode& root) {
   return root.kind != JsonKind::object || root.find("records") == nullptr || root.find("device") == nullptr;
 }
 
+// What an imported file says of what was measured; "" of one of our own.
+std::string origin_of(const JsonNode& root) {
+  const JsonNode* const machine = root.find("machine");
+  if (machine == nullptr || machine->find("imported_from") == nullptr) return "";
+  const JsonNode* const note = machine->find("note");
+  return note == nullptr || note->text.empty() ? machine->find("imported_from")->text : note->text;
+}
+
 // Versions of what ran, as far as the file names them.
 std::string software_of(const JsonNode& root, const std::string& format) {
   const JsonNode* const torch = root.find("torch");
   if (format == "pytorch") return torch == nullptr ? "PyTorch" : "PyTorch " + torch->text;
+  if (const std::string imported = origin_of(root); !imported.empty()) return imported.substr(0, imported.find(';'));
   std::string software = "moesim-bench";
   const JsonNode* const machine = root.find("machine");
   if (machine == nullptr) return software;
@@ -81,6 +90,7 @@ MeasurementFile parse_measurements(const std::string& text, const std::string& s
   file.gpu = catalogue_gpu(file.device);
   file.world = int32_t(head.integer_or("world", 1, 1, 4096));
   file.software = software_of(root, file.format);
+  file.is_imported = !origin_of(root).empty();
   const JsonNode& records = *root.find("records");
   const Place place{&top, "records"};
   if (records.kind != JsonKind::array) add_type_fault(records, place, JsonKind::array, faults);

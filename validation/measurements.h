@@ -94,6 +94,19 @@ struct MoeLayerRecord {
   std::vector<double> experts_us_of_rank;    // where the file has it
 };
 
+// A MoE layer of a serving engine on one rank, in one time: softmax and top-k of scores that are there, the order of
+// copies, both products with SwiGLU between, and the weighted sum. Each expert has as many tokens as any other.
+struct FusedLayerRecord {
+  int64_t d = 0;
+  int64_t f = 0;  // of the model; a rank has f / tensor_parallel
+  int32_t experts = 0;
+  int32_t top_k = 0;
+  int64_t tokens = 0;
+  int32_t tensor_parallel = 1;
+  Precision precision = Precision::bf16;
+  std::string kernel{};
+};
+
 // A forward step of a model's blocks; phases: eager, graph.
 struct ModelStepRecord {
   std::string model;
@@ -152,7 +165,8 @@ struct Measurement {
   // A PyTorch record that holds times of both launches is two measurements.
   Launch launch = Launch::eager;
   std::variant<OtherRecord, GemmRecord, GroupedGemmRecord, AttentionRecord, PassRecord, CopyRecord, CollectiveRecord,
-               LaunchRecord, OverlapRecord, MoeLayerRecord, ModelStepRecord, OffloadRecord, CpuExpertRecord>
+               LaunchRecord, OverlapRecord, MoeLayerRecord, FusedLayerRecord, ModelStepRecord, OffloadRecord,
+               CpuExpertRecord>
       what;
   std::vector<PhaseTime> times;
   size_t record = 0;      // its number in the file, from 0
@@ -166,8 +180,9 @@ struct MeasurementFile {
   std::string gpu;     // of the catalogue, where the device is known there; else empty
   std::string software;
   int32_t world = 1;           // GPUs of the file
+  bool is_imported = false;    // others measured it, of a serving engine
   bool is_other_host = false;  // of another machine than the profile's: the GPU is alike, the host need not be
-  std::vector<Measurement> records;
+  std::vector<Measurement> records{};
 };
 
 // Throws one ConfigError that lists every fault with its place.

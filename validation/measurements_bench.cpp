@@ -178,6 +178,27 @@ void read_layer(Reading& r) {
   r.out.push_back({r.kind, r.launch, layer, std::move(times), r.number, false});
 }
 
+// In expert parallelism a rank has some of the experts, and which tokens they get, the file does not say.
+void read_fused_layer(Reading& r) {
+  FusedLayerRecord layer;
+  layer.d = r.record.integer("d", 1, kWidthMax);
+  layer.f = r.record.integer("f", 1, kWidthMax);
+  layer.experts = r.record.small_integer("experts", 1, 65535);
+  layer.top_k = r.record.small_integer("k", 1, 65535);
+  layer.tokens = r.record.integer("tokens", 1, 1 << 24);
+  layer.tensor_parallel = r.record.small_integer("tensor_parallel", 1, 4096);
+  layer.precision =
+      value_named<Precision>(r, "dtype", r.record.text("dtype"), {{"bf16", Precision::bf16}, {"fp8", Precision::fp8}});
+  layer.kernel = r.record.text("kernel");
+  const bool is_whole = r.record.integer_or("expert_parallel", 1, 1, 65535) == 1;
+  if (!is_whole || r.record.text_or("distribution", "balanced") != "balanced") {
+    r.out.push_back({r.kind, r.launch, OtherRecord{}, {}, r.number, false});
+    return;
+  }
+  if (layer.f % layer.tensor_parallel != 0) r.record.fault("tensor_parallel", "does not divide `f`");
+  add(r, layer);
+}
+
 }  // namespace
 
 void read_bench_record(RecordReader& record, size_t number, std::vector<Measurement>& out) {
@@ -200,7 +221,8 @@ void read_bench_record(RecordReader& record, size_t number, std::vector<Measurem
                               {"collective", read_collective},
                               {"interference", read_interference},
                               {"cpu_expert", read_cpu_expert},
-                              {"moe_layer", read_layer}};
+                              {"moe_layer", read_layer},
+                              {"moe_layer_fused", read_fused_layer}};
   for (const Known& known : kKnown) {
     if (r.kind != known.kind) continue;
     r.launch = value_named<Launch>(r, "launch", record.text_or("launch", "eager"),

@@ -150,6 +150,11 @@ struct Predictor {
   std::vector<Predicted> operator()(const MoeLayerRecord& r) const {
     return predict_layer(model, r, measurement.launch, measurement.times);
   }
+  std::vector<Predicted> operator()(const FusedLayerRecord& r) const {
+    const auto kernels = fused_layer_kernels(cost(), r);
+    if (kernels.empty()) return {};
+    return all(run_kernels(model, measurement.launch, model.world, kernels));
+  }
   std::vector<Predicted> operator()(const ModelStepRecord& r) const {
     return predict_step(model, r, measurement.times);
   }

@@ -42,6 +42,8 @@ class Server {
 
 std::vector<Predicted> predict_layer(const PredictionModel& model, const MoeLayerRecord& layer, Launch launch,
                                      std::span<const PhaseTime> phases);
+// The kernels of a serving engine's layer one after another; none where moesim has no model of them.
+std::vector<KernelCost> fused_layer_kernels(const CostModel& cost, const FusedLayerRecord& layer);
 std::vector<Predicted> predict_step(const PredictionModel& model, const ModelStepRecord& step,
                                     std::span<const PhaseTime> phases);
 std::vector<Predicted> predict_offload(const PredictionModel& model, const OffloadRecord& offload,

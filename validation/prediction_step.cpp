@@ -48,6 +48,7 @@ Placement contiguous(int32_t layers, int32_t experts, int32_t ranks) {
   in.layers = layers;
   in.experts = experts;
   in.gpus = ranks;
+  in.slots_per_gpu = (experts + ranks - 1) / ranks;
   Rng rng(1);
   return PolicyChoice<PlacementPolicy>("contiguous").decide(in, rng);
 }

@@ -1,11 +1,12 @@
 // The commands of moesim. Each lies in a file of its own; help, man page and shell completion are made from the table.
 #pragma once
 
-#include <atomic>
 #include <boost/program_options.hpp>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "sim/core/interrupt.h"
 
 namespace moesim {
 
@@ -33,6 +34,7 @@ std::span<const Command> commands();
 
 extern const Command kRunCommand;
 extern const Command kCompareCommand;
+extern const Command kPlaceCommand;
 extern const Command kCheckCommand;
 extern const Command kListCommand;
 extern const Command kSchemaCommand;
@@ -43,9 +45,6 @@ extern const Command kValidateCommand;
 extern const Command kTopologyCommand;
 extern const Command kCompletionCommand;
 extern const Command kManCommand;
-
-// Set by the first Ctrl-C; the second ends the program at once.
-extern std::atomic<bool> interrupted;
 
 // Values of an option that may be given several times; none is an empty list.
 std::vector<std::string> values_of(const po::variables_map& given, const char* option);

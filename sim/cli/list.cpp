@@ -11,7 +11,10 @@
 #include "sim/config/json_text.h"
 #include "sim/config/suggest.h"
 #include "sim/config/units_text.h"
+#include "sim/moe/load_prediction.h"
 #include "sim/moe/placement.h"
+#include "sim/moe/rebalance.h"
+#include "sim/moe/replica_choice.h"
 #include "sim/moe/schedule.h"
 #include "sim/net/packet/transport.h"
 #include "sim/net/path_policy.h"
@@ -80,6 +83,9 @@ constexpr Kind kKinds[] = {
     {"profiles", profiles},
     {"topologies", policies<TopologyBuilder>},
     {"placements", policies<PlacementPolicy>},
+    {"replica-choices", policies<ReplicaPolicy>},
+    {"load-predictions", policies<LoadPredictionPolicy>},
+    {"rebalancings", policies<RebalancePolicy>},
     {"schedules", policies<SchedulePolicy>},
     {"transports", policies<TransportPolicy>},
     {"all-to-alls", policies<AllToAllAlgorithm>},

@@ -14,17 +14,17 @@
 
 namespace moesim {
 
-std::atomic<bool> interrupted = false;
-
 std::span<const Command> commands() {
-  static const std::array all = {kRunCommand,       kCompareCommand,  kCheckCommand,      kListCommand,
-                                 kSchemaCommand,    kNetCommand,      kTraceCommand,      kTopologyCommand,
-                                 kCalibrateCommand, kValidateCommand, kCompletionCommand, kManCommand};
+  static const std::array all = {kRunCommand,      kCompareCommand,   kPlaceCommand,    kCheckCommand,
+                                 kListCommand,     kSchemaCommand,    kNetCommand,      kTraceCommand,
+                                 kTopologyCommand, kCalibrateCommand, kValidateCommand, kCompletionCommand,
+                                 kManCommand};
   return all;
 }
 
 namespace {
 
+// The first Ctrl-C asks for an end; the second ends the program at once.
 void handle_interrupt(int) {
   if (interrupted.exchange(true)) _exit(kInterrupted);
 }

@@ -1,31 +1,107 @@
 #include <fmt/core.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
 
 #include "sim/cli/command.h"
+#include "sim/cli/trace_actions.h"
 #include "sim/config/error.h"
-#include "traces/routing_trace_file.h"
-#include "traces/trace_text.h"
+#include "sim/config/suggest.h"
 
 namespace moesim {
 namespace {
 
-po::options_description options() { return po::options_description("options"); }
+constexpr size_t kFilesMax = 4096;
 
-int run(const po::variables_map&, const std::vector<std::string>& positional) {
-  if (positional[0] != "info")
-    throw ConfigError("trace", fmt::format("unknown action \"{}\"; known is \"info\"", positional[0]));
-  fmt::print("{}", trace_info(read_routing_trace(positional[1])));
-  return kOk;
+const auto& actions() {
+  static const std::array<TraceAction, 5> all{
+      {{"info", "FILE", {}, 1, 1, run_trace_info},
+       {"stats", "FILE", {"format", "svg", "html"}, 1, 1, run_trace_stats},
+       {"convert", "FILE -o OUT", {"output", "from", "experts", "warm-up-steps"}, 1, 1, run_trace_convert},
+       {"slice", "FILE -o OUT", {"output", "requests", "tokens", "layers", "steps", "domain"}, 1, 1, run_trace_slice},
+       {"merge", "FILE FILE... -o OUT", {"output"}, 2, kFilesMax, run_trace_merge}}};
+  return all;
+}
+
+po::options_description options() {
+  po::options_description options("options");
+  options.add_options()("output,o", po::value<std::string>(),
+                        "convert, slice, merge: the file to write; .npz where its name ends so, else HDF5")(
+      "format", po::value<std::string>(), "stats: what to print, text (default) or json")(
+      "svg", po::value<std::string>(), "stats: draw the statistics into this file")(
+      "html", po::value<std::string>(), "stats: write one page with picture and tables into this file")(
+      "from", po::value<std::string>(),
+      "convert: format of the input, hdf5, npz, vllm, sglang or jsonl; else by content")(
+      "experts", po::value<std::string>(), "convert: routed experts, where the input does not say them")(
+      "warm-up-steps", po::value<std::string>(), "convert: drop the tokens of steps below this number")(
+      "requests", po::value<std::string>(), "slice: keep these requests, such as 0-99,200")(
+      "tokens", po::value<std::string>(), "slice: keep the tokens at these places, such as 0-4095")(
+      "layers", po::value<std::string>(), "slice: keep these layers, by their numbers in the model")(
+      "steps", po::value<std::string>(), "slice: keep the tokens of these steps")(
+      "domain", po::value<std::string>(), "slice: keep the tokens of this domain, by name or number");
+  return options;
+}
+
+// Everything that is wrong with the command line.
+void check_command_line(const TraceAction& action, const po::variables_map& given, size_t files) {
+  std::vector<Fault> faults;
+  if (files < action.files_min || files > action.files_max)
+    faults.push_back({0, "", fmt::format("usage: moesim trace {} {}", action.name, action.arguments)});
+  const po::options_description known = options();
+  for (const auto& option : known.options()) {
+    const std::string& name = option->long_name();
+    const bool taken = std::count(action.options.begin(), action.options.end(), name) > 0;
+    if (given.count(name) > 0 && !taken)
+      faults.push_back({0, "--" + name, fmt::format("is not an option of trace {}", action.name)});
+    if (name == "output" && taken && given.count(name) == 0)
+      faults.push_back({0, "--output", "must say which file to write"});
+  }
+  throw_if_any("trace " + std::string(action.name), std::move(faults));
+}
+
+int run(const po::variables_map& given, const std::vector<std::string>& positional) {
+  std::vector<std::string> names;
+  for (const TraceAction& action : actions()) {
+    names.push_back(action.name);
+    if (positional[0] != action.name) continue;
+    const std::vector<std::string> files(positional.begin() + 1, positional.end());
+    check_command_line(action, given, files.size());
+    try {
+      action.run(given, files);
+    } catch (const Stopped&) {
+      fmt::print(stderr, "moesim: stopped; nothing was written\n");
+      return kInterrupted;
+    }
+    return kOk;
+  }
+  throw ConfigError("trace",
+                    fmt::format("unknown action {}{}", in_quotes(positional[0]), suggestion(positional[0], names)));
 }
 
 }  // namespace
 
+void show_progress(TraceInput& input, const std::string& what) {
+  input.progress = [what, shown = isatty(STDERR_FILENO) != 0, last = -1](double share) mutable {
+    const int percent = int(100 * share);
+    if (shown && percent != last) fmt::print(stderr, "\r{} {:3} %{}", what, percent, percent == 100 ? "\r\x1b[K" : "");
+    last = percent;
+    if (interrupted) throw Stopped{};
+  };
+}
+
 const Command kTraceCommand = {"trace",
-                               "info FILE",
-                               "Show the shape, load skew and inter-layer affinity of a routing trace",
-                               "  moesim trace info traces/samples/moe64k8-sample.h5\n",
+                               "info|stats|convert|slice|merge FILE...",
+                               "Show, measure, convert, cut and join routing traces",
+                               "  moesim trace info traces/samples/moe64k8-sample.h5\n"
+                               "  moesim trace stats traces/samples/moe64k8-sample.h5 --html stats.html\n"
+                               "  moesim trace convert recorded.npz -o recorded.h5\n"
+                               "  moesim trace slice traces/samples/moe64k8-sample.h5 --domain python -o python.h5\n"
+                               "  moesim trace merge first.h5 second.h5 -o both.h5\n",
                                options,
                                2,
-                               2,
+                               4096,
                                run};
 
 }  // namespace moesim

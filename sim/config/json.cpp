@@ -240,6 +240,13 @@ JsonNode& element_to_set(JsonNode& array, const std::string& token, const std::s
 
 JsonNode& child_to_set(JsonNode& node, const std::string& token, const std::string& source) {
   if (node.kind == JsonKind::null) node.kind = JsonKind::object;
+  if (node.kind == JsonKind::string && token == "policy") {  // by its bare name; what is set may differ in it alone
+    JsonNode name = node;
+    name.key = token;
+    node.kind = JsonKind::object;
+    node.text.clear();
+    node.children = {std::move(name)};
+  }
   if (node.kind == JsonKind::array) return element_to_set(node, token, source);
   if (node.kind != JsonKind::object)
     throw ConfigError(source,

@@ -48,7 +48,8 @@ const JsonNode& nearest_node(const JsonNode& root, std::string_view pointer);
 Fault fault_at(const JsonNode& root, const std::string& pointer, std::string message);
 
 // Carries out `--set /cluster/gpus/0=value`. The value is JSON or else a string; missing objects are made; an index one
-// past the end, or "-", appends. What cannot be set is a ConfigError.
+// past the end, or "-", appends; /placement/policy may be set where /placement is a bare name. What cannot be set is a
+// ConfigError.
 void set_pointer(JsonNode& root, std::string_view assignment);
 
 }  // namespace moesim

@@ -18,7 +18,14 @@ void read_policy(const PolicyType& type, const JsonNode& node, const Place& plac
                  std::vector<Fault>& faults) {
   if (node.kind != JsonKind::string && node.kind != JsonKind::object)
     return add_type_fault(node, place, JsonKind::string, faults);
-  const JsonNode* const policy = node.kind == JsonKind::string ? &node : node.find("policy");
+  const JsonNode* policy = node.kind == JsonKind::string ? &node : node.find("policy");
+  JsonNode unnamed;
+  unnamed.kind = JsonKind::string;
+  unnamed.line = node.line;
+  if (policy == nullptr && type.unnamed != nullptr) {
+    unnamed.text = type.unnamed;
+    policy = &unnamed;
+  }
   if (policy == nullptr) return add_fault(faults, node, place, "missing key \"policy\"");
   const Place policy_place = node.kind == JsonKind::string ? place : Place{&place, "policy"};
   if (policy->kind != JsonKind::string) return add_type_fault(*policy, policy_place, JsonKind::string, faults);

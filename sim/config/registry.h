@@ -13,6 +13,11 @@
 //   Placement place_greedy(const PlacementInput& in, const GreedyOptions& options, Rng& rng);
 //   [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(
 //       "greedy", "heaviest expert first, to the least loaded GPU", place_greedy);
+//
+// A kind whose decisions remember has a State too, a plain copyable struct. Whoever asks keeps it, Input is what is
+// observed at each step, and implementations are
+//
+//   Decision step(State& state, const Input& observed, const Options& options, Rng& rng);
 #pragma once
 
 #include <string>
@@ -51,28 +56,39 @@ void read_policy(const PolicyType& type, const JsonNode& node, const Place& plac
 bool is_same_policy(const PolicyType& type, const ChosenPolicy& a, const ChosenPolicy& b);
 
 template <class Kind>
-class Registry {
+concept HasMemory = requires { typename Kind::State; };
+
+// Seen is what an implementation is given before its options. Registry<Kind> says what that is.
+template <class Kind, class... Seen>
+class RegistryOf {
  public:
   using Input = typename Kind::Input;
   using Decision = typename Kind::Decision;
 
   struct Entry : PolicyEntry {
-    Decision decide(const Input& input, const AnyStruct& given, Rng& rng) const {
-      return call(function, input, given, rng);
+    Decision decide(Seen... seen, const AnyStruct& given, Rng& rng) const
+      requires(!HasMemory<Kind>)
+    {
+      return call(function, seen..., given, rng);
+    }
+    Decision step(Seen... seen, const AnyStruct& given, Rng& rng) const
+      requires HasMemory<Kind>
+    {
+      return call(function, seen..., given, rng);
     }
 
-    void (*function)() = nullptr;  // Decision (*)(const Input&, const Options&, Rng&); only call() knows the Options
-    Decision (*call)(void (*function)(), const Input& input, const AnyStruct& options, Rng& rng) = nullptr;
+    void (*function)() = nullptr;  // Decision (*)(Seen..., const Options&, Rng&); only call() knows the Options
+    Decision (*call)(void (*function)(), Seen... seen, const AnyStruct& options, Rng& rng) = nullptr;
   };
 
-  static Registry& instance() {
-    static Registry registry;
+  static RegistryOf& instance() {
+    static RegistryOf registry;
     return registry;
   }
 
   // Returns true, so that a namespace-scope constant can register. A name that is taken is a CHECK.
   template <class Options>
-  bool add(std::string name, std::string doc, Decision (*decide)(const Input&, const Options&, Rng&)) {
+  bool add(std::string name, std::string doc, Decision (*decide)(Seen..., const Options&, Rng&)) {
     static_assert(HasFields<Options>, "options need a fields() beside them; NoOptions has one");
     CHECK(find(name) == nullptr);
     Entry entry;
@@ -80,8 +96,8 @@ class Registry {
     entry.doc = std::move(doc);
     entry.options = &ObjectTypeOf<Options>::table;
     entry.function = reinterpret_cast<void (*)()>(decide);
-    entry.call = [](void (*function)(), const Input& input, const AnyStruct& options, Rng& rng) -> Decision {
-      return reinterpret_cast<decltype(decide)>(function)(input, options.as<Options>(), rng);
+    entry.call = [](void (*function)(), Seen... seen, const AnyStruct& options, Rng& rng) -> Decision {
+      return reinterpret_cast<decltype(decide)>(function)(seen..., options.as<Options>(), rng);
     };
     auto after = entries_.begin();
     while (after != entries_.end() && after->name < entry.name) ++after;
@@ -104,10 +120,28 @@ class Registry {
   }
 
  private:
-  Registry() = default;
+  RegistryOf() = default;
 
   std::vector<Entry> entries_;
 };
+
+template <class Kind>
+struct Registering {
+  using Type = RegistryOf<Kind, const typename Kind::Input&>;
+};
+template <HasMemory Kind>
+struct Registering<Kind> {
+  using Type = RegistryOf<Kind, typename Kind::State&, const typename Kind::Input&>;
+};
+template <class Kind>
+using Registry = typename Registering<Kind>::Type;
+
+// What an object without "policy" means, where the kind says it: `static constexpr const char* unnamed`.
+template <class Kind>
+constexpr const char* unnamed_of() {
+  if constexpr (requires { Kind::unnamed; }) return Kind::unnamed;
+  return nullptr;
+}
 
 // A setting that names a policy and holds its options: "greedy", or {"policy": "greedy", "slack": 2}. The name is
 // looked up when it is first needed, so that a default may name a policy that registers itself later.
@@ -124,11 +158,19 @@ class PolicyChoice {
 
   const std::string& name() const { return chosen_.name; }
 
-  Decision decide(const Input& input, Rng& rng) const {
-    const auto* const entry = Registry<Kind>::instance().find(name());
-    CHECK(entry != nullptr);
-    return chosen_.options.type() == nullptr ? entry->decide(input, entry->default_options(), rng)
-                                             : entry->decide(input, chosen_.options, rng);
+  Decision decide(const Input& input, Rng& rng) const
+    requires(!HasMemory<Kind>)
+  {
+    return has_options() ? entry().decide(input, chosen_.options, rng)
+                         : entry().decide(input, entry().default_options(), rng);
+  }
+
+  template <class State>
+  Decision step(State& state, const Input& observed, Rng& rng) const
+    requires HasMemory<Kind>
+  {
+    return has_options() ? entry().step(state, observed, chosen_.options, rng)
+                         : entry().step(state, observed, entry().default_options(), rng);
   }
 
   void read(const JsonNode& node, const Place& place, std::vector<Fault>& faults) {
@@ -150,8 +192,15 @@ class PolicyChoice {
     }
     static ChosenPolicy& chosen(void* choice) { return static_cast<PolicyChoice*>(choice)->chosen_; }
 
-    static constexpr PolicyType table = {Kind::kind, entries, chosen};
+    static constexpr PolicyType table = {Kind::kind, unnamed_of<Kind>(), entries, chosen};
   };
+
+  const auto& entry() const {
+    const auto* const entry = Registry<Kind>::instance().find(name());
+    CHECK(entry != nullptr);
+    return *entry;
+  }
+  bool has_options() const { return chosen_.options.type() != nullptr; }
 
   ChosenPolicy chosen_;
 };

@@ -74,7 +74,7 @@ OrderedJson policy_schema(const PolicyType& type) {
     OrderedJson properties = {{"policy", {{"const", entry->name}, {"description", entry->doc}}}};
     properties.update(choice["properties"]);
     choice["properties"] = std::move(properties);
-    choice["required"].push_back("policy");
+    if (type.unnamed == nullptr || entry->name != type.unnamed) choice["required"].push_back("policy");
     choices.push_back(std::move(choice));
   }
   choices.insert(choices.begin(), OrderedJson{{"enum", std::move(names)}});

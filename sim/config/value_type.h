@@ -87,6 +87,7 @@ struct ObjectType {
 
 struct PolicyType {
   const char* kind;
+  const char* unnamed;                           // the policy that an object without a name means, or nullptr
   std::vector<const PolicyEntry*> (*entries)();  // by name
   ChosenPolicy& (*chosen)(void* choice);
 };

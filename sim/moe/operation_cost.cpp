@@ -47,6 +47,7 @@ KernelCost kernels_of(const StepModel& model, Operation operation, const Operati
     case Operation::tp:
     case Operation::dispatch:
     case Operation::combine:
+    case Operation::migration:
       break;
   }
   CHECK(!is_communication(operation));

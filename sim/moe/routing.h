@@ -24,7 +24,7 @@ struct StepRouting {
   int32_t experts = 0;
   int32_t top_k = 0;
   std::vector<uint16_t> ids;
-  std::vector<std::vector<int64_t>> counts;
+  std::vector<std::vector<int64_t>> counts{};
   std::vector<int64_t> first_token;  // [gpus + 1]
 
   bool is_counts() const { return !counts.empty(); }

@@ -22,6 +22,7 @@ enum class Operation : uint8_t {
   shared,     // shared experts
   dense,      // dense feed-forward layer
   lm_head,    // final norm and vocabulary projection
+  migration,  // weights of experts on their way to other GPUs, between steps or behind them; no schedule has it
 };
 
 constexpr auto enum_names(Operation) {
@@ -34,18 +35,20 @@ constexpr auto enum_names(Operation) {
                                                            {Operation::unpermute, "unpermute"},
                                                            {Operation::shared, "shared"},
                                                            {Operation::dense, "dense"},
-                                                           {Operation::lm_head, "lm_head"}});
+                                                           {Operation::lm_head, "lm_head"},
+                                                           {Operation::migration, "migration"}});
 }
 constexpr size_t kOperations = enum_names(Operation{}).size();
 
 constexpr bool is_communication(Operation operation) {
-  return operation == Operation::tp || operation == Operation::dispatch || operation == Operation::combine;
+  return operation == Operation::tp || operation == Operation::dispatch || operation == Operation::combine ||
+         operation == Operation::migration;
 }
 
 // The streams of each GPU. Compute kernels share one; collectives may have their own.
-// The host's queue of launches is a stream too; it has work where launches are eager.
-enum class Lane : uint8_t { compute, dispatch, combine, host };
-constexpr size_t kLanes = 4;
+// The host's queue of launches is a stream too; it has work where launches are eager. So is what moves weights.
+enum class Lane : uint8_t { compute, dispatch, combine, host, migration };
+constexpr size_t kLanes = 5;
 
 // One operation of every GPU on tokens [part / parts, (part + 1) / parts) of its own, after the operations named.
 struct ScheduledOperation {

@@ -48,8 +48,11 @@ class StepBuilder {
     }
     LayerTraffic& part = parts_[size_t(step.part)];
     if (part.copies.empty()) {
-      part = layer_traffic(in_.routing, in_.placement, layout_, in_.communication.token_copies,
-                           moe_layer_[size_t(step.layer)], step.part, step.parts);
+      const int32_t moe_layer = moe_layer_[size_t(step.layer)];
+      CopyRule rule{in_.communication.replica_choice, {}};
+      if (!in_.communication.past_load.empty()) rule.past_load = in_.communication.past_load[size_t(moe_layer)];
+      part = layer_traffic(in_.routing, in_.placement, layout_, in_.communication.token_copies, moe_layer, step.part,
+                           step.parts, rule, rng_);
       add_to_whole(part, result_.traffic[size_t(moe_layer_[size_t(step.layer)])]);
     }
     return part;

@@ -40,6 +40,8 @@ struct CommunicationModel {
   PolicyChoice<AllToAllAlgorithm> all_to_all;
   PolicyChoice<ReductionAlgorithm> reduction;
   TokenCopies token_copies = TokenCopies::per_gpu;
+  PolicyChoice<ReplicaPolicy> replica_choice{"even"};
+  std::vector<std::vector<int64_t>> past_load;  // [MoE layer][expert] for the replica choice; may be empty
   int32_t sms = 0;
   SoftwareStack stack;
   Bytes dispatch_token;  // one token on its way to an expert

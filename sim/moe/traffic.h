@@ -3,11 +3,13 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "sim/moe/layout.h"
 #include "sim/moe/placement.h"
+#include "sim/moe/replica_choice.h"
 
 namespace moesim {
 
@@ -31,8 +33,18 @@ struct LayerTraffic {
   int64_t dropped = 0;      // choices that reach no expert
 };
 
+// How a token's GPU is chosen among those that have its expert. The past load may be empty.
+struct CopyRule {
+  const PolicyChoice<ReplicaPolicy>& choice;
+  std::span<const int64_t> past_load;  // [expert] of the layer
+};
+
 // Traffic of part `part` of `parts` of each GPU's tokens. A token's expert is looked for in its own expert-parallel
-// group; an expert with several hosts serves tokens in turn. CHECKs that no choice is lost.
+// group. The shares of copies, which a policy decides on for all parts at once, are met as closely as whole tokens can.
+// CHECKs that no choice is lost. Without a rule copies share evenly, as they do where only counts are known.
+LayerTraffic layer_traffic(const StepRouting& routing, const Placement& placement, const Layout& layout,
+                           TokenCopies copies, int32_t moe_layer, int32_t part, int32_t parts, const CopyRule& rule,
+                           Rng& rng);
 LayerTraffic layer_traffic(const StepRouting& routing, const Placement& placement, const Layout& layout,
                            TokenCopies copies, int32_t moe_layer, int32_t part, int32_t parts);
 

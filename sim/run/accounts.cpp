@@ -8,16 +8,10 @@
 #include "sim/run/link_use.h"
 #include "sim/run/model_error.h"
 #include "sim/run/names.h"
+#include "traces/statistics.h"
 
 namespace moesim {
 namespace {
-
-// Largest over mean; 0 where everything is.
-double max_over_mean(const std::vector<int64_t>& loads) {
-  const int64_t sum = std::accumulate(loads.begin(), loads.end(), int64_t{0});
-  if (sum == 0) return 0;
-  return double(*std::max_element(loads.begin(), loads.end())) * double(loads.size()) / double(sum);
-}
 
 // A resource that is busy for this part of the critical path is what bounds the step.
 constexpr double kResourceShare = 0.8;
@@ -50,7 +44,7 @@ Accounts::Accounts(const LoadedScenario& loaded, const Cluster& cluster)
       link_use_(cluster.topology.links.size()) {}
 
 void Accounts::add_step(const StepGraph& step, const Executor& executor, GraphId graph, const WorkBounds& bounds,
-                        int64_t tokens, Time begin, Time end) {
+                        int64_t tokens, Time begin, Time end, int32_t placement_age) {
   const std::vector<TaskTimes>& times = executor.times(graph);
   tokens_ += tokens;
   bytes_sent_ = executor.bytes_sent();
@@ -58,7 +52,6 @@ void Accounts::add_step(const StepGraph& step, const Executor& executor, GraphId
   queueing_.clear();
   for (size_t link = 0; link < link_use_.size(); ++link)
     if (const auto queue = queueing(executor.network().network(), LinkId(link))) queueing_.push_back(*queue);
-  steps_.push_back({int32_t(steps_.size()), (end - begin).seconds()});
   total_ += end - begin;
   flows_ += int64_t(step.graph.flows.size());
 
@@ -72,13 +65,15 @@ void Accounts::add_step(const StepGraph& step, const Executor& executor, GraphId
   }
   const std::vector<Duration> layer_lengths = layer_times(step.graph, times, loaded_.model.layers);
   for (size_t layer = 0; layer < layers_.size(); ++layer) layers_[layer].time_s += layer_lengths[layer].seconds();
-  add_traffic(step);
+  const double max_over_mean = add_traffic(step);
+  steps_.push_back({int32_t(steps_.size()), (end - begin).seconds(), max_over_mean, placement_age});
   add_bounds(bounds);
 }
 
-void Accounts::add_traffic(const StepGraph& step) {
+double Accounts::add_traffic(const StepGraph& step) {
   const size_t gpus = gpus_.size();
   size_t moe_layer = 0;
+  double sum = 0;
   for (int32_t layer = 0; layer < loaded_.model.layers; ++layer) {
     if (!is_moe_layer(loaded_.model, layer)) continue;
     const LayerTraffic& traffic = step.traffic[moe_layer++];
@@ -91,6 +86,7 @@ void Accounts::add_traffic(const StepGraph& step) {
       rows_of_expert.insert(rows_of_expert.end(), traffic.rows[gpu].begin(), traffic.rows[gpu].end());
     }
     sums.gpu_load_max_over_mean += max_over_mean(rows_of_gpu);
+    sum += max_over_mean(rows_of_gpu);
     sums.expert_load_max_over_mean += max_over_mean(rows_of_expert);
     for (size_t from = 0; from < gpus; ++from)
       for (size_t to = 0; to < gpus; ++to) {
@@ -100,6 +96,7 @@ void Accounts::add_traffic(const StepGraph& step) {
         if (cluster_.node_of_gpu[from] != cluster_.node_of_gpu[to]) sums.cross_node_copies += copies;
       }
   }
+  return moe_layer == 0 ? 0 : sum / double(moe_layer);
 }
 
 void Accounts::add_bounds(const WorkBounds& bounds) {
@@ -119,7 +116,7 @@ Results Accounts::results(const std::vector<MemoryResult>& memory) const {
   results.network = name_of(loaded_.scenario.network);
   results.time_source = time_source(loaded_);
   results.gpus = cluster_.layout.gpus;
-  if (total_ > Duration{}) results.tokens_per_s = double(tokens_) / total_.seconds();
+  if (total_ > Duration{}) results.tokens_per_s = double(tokens_) / (total_ + stalled_).seconds();
   results.step_time_s = mean_s(total_);
   const auto shorter = [](const StepResult& a, const StepResult& b) { return a.time_s < b.time_s; };
   if (!steps_.empty()) {
@@ -228,7 +225,8 @@ std::vector<LinkResult> Accounts::link_results() const {
     result.kind = name_of(topology.places[index(link)].kind);
     result.bytes = use.carried.count;
     result.busy_s = use.busy.seconds();
-    result.utilisation = utilisation(double(use.carried.count), topology.links[index(link)].capacity, total_);
+    result.utilisation =
+        utilisation(double(use.carried.count), topology.links[index(link)].capacity, total_ + stalled_);
     result.flows_mean = flows_mean(use);
     if (queueing_.empty()) continue;
     const LinkQueueing& queue = queueing_[index(link)];

@@ -18,9 +18,14 @@ class Accounts {
 
   // A step that the executor has finished.
   void add_step(const StepGraph& step, const Executor& executor, GraphId graph, const WorkBounds& bounds,
-                int64_t tokens, Time begin, Time end);
+                int64_t tokens, Time begin, Time end, int32_t placement_age);
 
-  // Everything but what only the runner knows: completeness, notes, digest, events.
+  // Time between steps in which none ran.
+  void add_stall(Duration stall) { stalled_ += stall; }
+
+  const std::vector<StepResult>& steps() const { return steps_; }
+
+  // Everything but what only the runner knows: completeness, notes, digest, events, rebalancing.
   Results results(const std::vector<MemoryResult>& memory) const;
 
   // [link], as of the last finished step.
@@ -36,7 +41,7 @@ class Accounts {
     int64_t cross_node_copies = 0;
   };
 
-  void add_traffic(const StepGraph& step);
+  double add_traffic(const StepGraph& step);  // the mean over MoE layers of the GPUs' max/mean
   void add_bounds(const WorkBounds& bounds);
   BoundResult bound_result() const;
   std::vector<OperationResult> operation_results() const;
@@ -50,7 +55,8 @@ class Accounts {
   std::vector<StepResult> steps_;
   int64_t tokens_ = 0;
   int64_t flows_ = 0;
-  Duration total_;
+  Duration total_;    // of the steps
+  Duration stalled_;  // between them
   std::vector<GpuTimes> gpus_;
   std::vector<int64_t> expert_rows_;  // [gpu]
   std::vector<LayerSums> layers_;     // [layer of the model]

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "models/memory.h"
+#include "sim/run/placement_input.h"
 
 namespace moesim {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 MemoryUse use_of_gpu(const LoadedScenario& loaded, const Layout& layout, const std::vector<Request>& requests) {
   const LlmSpec& llm = loaded.model;
   MemoryShare share;
-  share.experts = int64_t{(llm.experts + layout.ep - 1) / layout.ep} * moe_layers(llm);
+  share.experts = int64_t{expert_slots(loaded, layout)} * moe_layers(llm);
   share.precision = loaded.scenario.precision.model;
   share.cached_requests = int64_t(requests.size());
   for (const Request& request : requests) share.cached_tokens += request.context + request.new_tokens;

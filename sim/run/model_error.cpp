@@ -29,6 +29,7 @@ std::vector<std::string_view> parts_of(Operation operation) {
     case Operation::tp:
     case Operation::dispatch:
     case Operation::combine:
+    case Operation::migration:
       return {"collectives"};
   }
   return {};

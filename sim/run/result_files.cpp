@@ -30,6 +30,14 @@ std::string layers_csv(const Results& results) {
   return csv;
 }
 
+std::string steps_csv(const Results& results) {
+  std::string csv = "step,time_s,gpu_load_max_over_mean,placement_age\n";
+  for (const StepResult& step : results.steps)
+    fmt::format_to(std::back_inserter(csv), "{},{},{},{}\n", step.step, step.time_s, step.gpu_load_max_over_mean,
+                   step.placement_age);
+  return csv;
+}
+
 std::string gpus_csv(const Results& results) {
   std::string csv =
       "gpu,name,compute_s,exposed_communication_s,idle_s,expert_rows,weights_attention_bytes,weights_experts_bytes,"
@@ -67,6 +75,7 @@ void write_result_files(const std::filesystem::path& folder, const Scenario& sce
   const std::vector<LinkId> busiest = busiest_links(topology.links, record.use);
   write_file_atomically(folder / "scenario.json", json_text(scenario));
   write_file_atomically(folder / "layers.csv", layers_csv(results));
+  write_file_atomically(folder / "steps.csv", steps_csv(results));
   write_file_atomically(folder / "gpus.csv", gpus_csv(results));
   write_file_atomically(folder / "links.csv", links_csv(results));
   write_file_atomically(folder / "link_use.csv",

@@ -12,6 +12,7 @@
 
 namespace moesim {
 
+std::string steps_csv(const Results& results);
 std::string layers_csv(const Results& results);
 std::string gpus_csv(const Results& results);
 std::string links_csv(const Results& results);

@@ -179,12 +179,72 @@ void fields(Visitor& v, ModelErrorResult& s) {
 struct StepResult {
   int32_t step = 0;
   double time_s = 0;
+  double gpu_load_max_over_mean = 0;
+  int32_t placement_age = 0;
 };
 
 template <class Visitor>
 void fields(Visitor& v, StepResult& s) {
   v.required("step", s.step, at_least(0), "number, from 0");
   v.required("time_s", s.time_s, at_least(0.0), "its length, s");
+  v.required("gpu_load_max_over_mean", s.gpu_load_max_over_mean, at_least(0.0),
+             "expert rows of the most loaded GPU over the mean, mean over MoE layers");
+  v.required("placement_age", s.placement_age, at_least(0), "steps between the placement's decision and this one");
+}
+
+// One rebalance. It has no first step where its weights had not all arrived when the run ended.
+struct RebalanceResult {
+  int32_t after_step = 0;
+  std::optional<int32_t> first_step;
+  int64_t copies = 0;
+  int64_t bytes = 0;
+  double transfer_s = 0;
+  double stalled_s = 0;
+  double predicted_before = 0;
+  double predicted_after = 0;
+};
+
+template <class Visitor>
+void fields(Visitor& v, RebalanceResult& s) {
+  v.required("after_step", s.after_step, at_least(0), "step after which it was decided");
+  v.optional("first_step", s.first_step, at_least(0),
+             "first step with the new placement; absent where weights were still on their way at the end");
+  v.required("copies", s.copies, at_least(int64_t{0}), "experts that GPUs got, of all layers");
+  v.required("bytes", s.bytes, at_least(int64_t{0}), "their weights, B");
+  v.required("transfer_s", s.transfer_s, at_least(0.0), "from the first byte sent to the last that arrived, s");
+  v.required("stalled_s", s.stalled_s, at_least(0.0), "time in which no step ran, s");
+  v.required("predicted_before", s.predicted_before, at_least(0.0),
+             "predicted load of the fullest GPU over the mean, mean over MoE layers, with the placement that was");
+  v.required("predicted_after", s.predicted_after, at_least(0.0), "the same with the new one");
+}
+
+// All steps whose placement had one age.
+struct AgeResult {
+  int32_t age = 0;
+  int32_t steps = 0;
+  double gpu_load_max_over_mean = 0;
+};
+
+template <class Visitor>
+void fields(Visitor& v, AgeResult& s) {
+  v.required("age", s.age, at_least(0), "steps since the placement was decided");
+  v.required("steps", s.steps, at_least(1), "steps of that age");
+  v.required("gpu_load_max_over_mean", s.gpu_load_max_over_mean, at_least(0.0), "mean of what they were judged to");
+}
+
+struct RebalancingResult {
+  int64_t bytes = 0;
+  double stalled_s = 0;
+  std::vector<RebalanceResult> rebalances;
+  std::vector<AgeResult> ages;
+};
+
+template <class Visitor>
+void fields(Visitor& v, RebalancingResult& s) {
+  v.required("bytes", s.bytes, at_least(int64_t{0}), "weights moved, B; a migration counts when it begins");
+  v.required("stalled_s", s.stalled_s, at_least(0.0), "time in which no step ran, s");
+  v.required("rebalances", s.rebalances, "each rebalance");
+  v.required("ages", s.ages, "how a placement grows stale: steps by its age");
 }
 
 struct Results {
@@ -207,6 +267,7 @@ struct Results {
   int64_t flows = 0;
   int64_t events = 0;
   std::optional<ModelErrorResult> model_error;
+  std::optional<RebalancingResult> rebalancing;
   BoundResult bounds;
   std::vector<OperationResult> breakdown;
   std::vector<StepResult> steps;
@@ -230,15 +291,17 @@ void fields(Visitor& v, Results& s) {
   v.required("step_time_s", s.step_time_s, at_least(0.0), "mean length of a step, s");
   v.required("step_time_min_s", s.step_time_min_s, at_least(0.0), "shortest, s");
   v.required("step_time_max_s", s.step_time_max_s, at_least(0.0), "longest, s");
-  v.required("tokens_per_s", s.tokens_per_s, at_least(0.0), "new tokens over time");
+  v.required("tokens_per_s", s.tokens_per_s, at_least(0.0), "new tokens over time, stalls between steps included");
   v.required("idle_s", s.idle_s, at_least(0.0), "time of a step in which a GPU does nothing, mean over GPUs, s");
   v.required("gpu_load_max_over_mean", s.gpu_load_max_over_mean, at_least(0.0),
              "expert rows of the most loaded GPU over the mean, mean over MoE layers and steps");
-  v.required("bytes_sent", s.bytes_sent, at_least(int64_t{0}), "payload of all transfers, B");
+  v.required("bytes_sent", s.bytes_sent, at_least(int64_t{0}),
+             "payload of all transfers, those of weights included, B");
   v.required("flows", s.flows, at_least(int64_t{0}), "transfers");
   v.required("events", s.events, at_least(int64_t{0}), "events simulated");
   v.optional("model_error", s.model_error,
              "band around the step time from the profile's held-out errors; absent without a calibrated profile");
+  v.optional("rebalancing", s.rebalancing, "what rebalancing did; absent where the policy is `never`");
   v.required("bounds", s.bounds, "lower bounds of the step time");
   v.required("breakdown", s.breakdown, "where the time goes");
   v.required("steps", s.steps, "each step");

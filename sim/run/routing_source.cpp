@@ -16,7 +16,9 @@ const RoutingTrace& trace_of(const RoutingSource& source) {
   return source.recorded == nullptr ? source.drawn : *source.recorded;
 }
 
-int64_t judged_tokens(const RoutingSource& source) { return trace_of(source).tokens - source.train_tokens; }
+int64_t judged_tokens(const RoutingSource& source) {
+  return source.drifting ? source.drifting_tokens : trace_of(source).tokens - source.train_tokens;
+}
 
 int64_t sequences_of(const Batch& batch) {
   int64_t sequences = 0;
@@ -32,8 +34,28 @@ void copy_choices(const RoutingSource& source, int64_t trace_token, int64_t step
   }
 }
 
+// Tokens of the training part by the experts that they chose in two layers: [expert * experts + other].
+std::vector<int64_t> pairs_of(const RoutingSource& source, int32_t layer, int32_t other_layer) {
+  const RoutingTrace& trace = trace_of(source);
+  const size_t experts = size_t(trace.experts);
+  std::vector<int64_t> counts(experts * experts, 0);
+  for (int64_t token = 0; token < source.train_tokens; ++token) {
+    const auto chosen = choices(trace, token, layer % trace.layers).first(size_t(source.top_k));
+    const auto others = choices(trace, token, other_layer % trace.layers).first(size_t(source.top_k));
+    for (const uint16_t expert : chosen)
+      for (const uint16_t other : others)
+        if (expert != kNoExpert && other != kNoExpert) ++counts[expert * experts + other];
+  }
+  return counts;
+}
+
 // Enough drawn tokens that each is judged once in the first steps; further steps use them again.
 constexpr int64_t kDrawnChoicesMax = int64_t{1} << 27;
+
+RoutingShape shape_of(const LoadedScenario& loaded) {
+  const LlmSpec& llm = loaded.model;
+  return {moe_layers(llm), llm.experts + llm.zero_experts, llm.top_k};
+}
 
 RoutingTrace drawn_trace(const LoadedScenario& loaded, const RoutingSource& source, const Batch& batch) {
   const Scenario& scenario = loaded.scenario;
@@ -42,26 +64,81 @@ RoutingTrace drawn_trace(const LoadedScenario& loaded, const RoutingSource& sour
   const double wanted = double(new_tokens(batch)) * scenario.steps / judged_part + 1;
   const int64_t one_step = int64_t(double(new_tokens(batch)) / judged_part) + 1;
   const int64_t tokens = std::max(one_step, int64_t(std::min(wanted, double(tokens_max))));
-  const RoutingShape shape{source.layers, loaded.model.experts + loaded.model.zero_experts, source.top_k};
-  RoutingTrace trace = synthetic_trace(scenario.routing.synthetic, shape, scenario.seed, 0, tokens);
-  trace.experts = loaded.model.experts;  // zero experts, the last of those drawn, compute nothing
-  for (uint16_t& expert : trace.ids)
-    if (expert >= trace.experts) expert = kNoExpert;
-  trace.notes.push_back(
-      fmt::format("routing is drawn ({}), not recorded", name_of(scenario.routing.synthetic.popularity)));
+  return synthetic_trace(scenario.routing.synthetic, shape_of(loaded), scenario.seed, 0, tokens);
+}
+
+// As many tokens of steps before the first as the training part has beside the judged one, as far as memory allows.
+RoutingTrace trace_before_drift(const LoadedScenario& loaded, const DriftingRouter& router, int64_t step_tokens) {
+  const RoutingShape shape = shape_of(loaded);
+  const double part = loaded.scenario.routing.train_fraction;
+  const int64_t row = shape.layers * shape.top_k;
+  const double wanted = double(step_tokens) * loaded.scenario.steps * part / (1 - part);
+  RoutingTrace trace;
+  const int64_t rows_max = kDrawnChoicesMax / std::max(int64_t{1}, row);
+  trace.tokens = int64_t(std::min(wanted, double(rows_max))) + 1;
+  trace.layers = shape.layers;
+  trace.top_k = shape.top_k;
+  trace.ids.resize(size_t(trace.tokens * row));
+  for (int64_t token = 0; token < trace.tokens; ++token)
+    router.route(-1 - token / step_tokens, token % step_tokens,
+                 std::span(trace.ids).subspan(size_t(token * row), size_t(row)));
   return trace;
+}
+
+// Zero experts, the last of those drawn, compute nothing.
+void drop_zero_experts(std::span<uint16_t> ids, int64_t experts) {
+  for (uint16_t& expert : ids)
+    if (expert >= experts) expert = kNoExpert;
+}
+
+// Tokens of a step that a drifting workload draws, once it is known which GPU holds which.
+void draw_step(const RoutingSource& source, int64_t number, StepRouting& step) {
+  const auto gpus = int32_t(step.first_token.size()) - 1;
+  std::vector<uint16_t> row(size_t(step.layers) * size_t(step.top_k));
+  for (int32_t gpu = 0; gpu < gpus; ++gpu) {
+    const int64_t first = step.first_token[size_t(gpu)];
+    const int64_t held = step.first_token[size_t(gpu) + 1] - first;
+    const int64_t live = source.drifting->live_tokens(held, gpu, gpus);
+    for (int64_t token = first; token < first + held; ++token) {
+      if (token < first + live)
+        source.drifting->route(number, token, row);
+      else
+        std::fill(row.begin(), row.end(), kNoExpert);
+      for (int32_t layer = 0; layer < step.layers; ++layer)
+        std::copy_n(row.begin() + int64_t{layer} * step.top_k, step.top_k,
+                    step.ids.begin() + (int64_t{layer} * step.tokens + token) * step.top_k);
+    }
+  }
+  drop_zero_experts(step.ids, step.experts);
+}
+
+void draw(const LoadedScenario& loaded, const Layout& layout, const Batch& batch, RoutingSource& source) {
+  const SyntheticRouting& synthetic = loaded.scenario.routing.synthetic;
+  if (is_drifting(synthetic.popularity)) {
+    source.drifting.emplace(synthetic, shape_of(loaded), loaded.model.experts, layout.ep, loaded.scenario.seed);
+    source.drifting_tokens = new_tokens(batch) * loaded.scenario.steps;
+    source.drawn = trace_before_drift(loaded, *source.drifting, new_tokens(batch));
+  } else {
+    source.drawn = drawn_trace(loaded, source, batch);
+  }
+  source.drawn.experts = loaded.model.experts;
+  drop_zero_experts(source.drawn.ids, loaded.model.experts);
+  source.drawn.notes.push_back(fmt::format("routing is drawn ({}), not recorded", name_of(synthetic.popularity)));
 }
 
 }  // namespace
 
-RoutingSource routing_of(const LoadedScenario& loaded, const Batch& batch) {
+RoutingSource routing_of(const LoadedScenario& loaded, const Layout& layout, const Batch& batch) {
   RoutingSource source;
   source.layers = moe_layers(loaded.model);
   source.top_k = loaded.model.top_k;
-  if (loaded.trace == nullptr) source.drawn = drawn_trace(loaded, source, batch);
   source.recorded = loaded.trace;
+  if (loaded.trace == nullptr) draw(loaded, layout, batch, source);
   const int64_t tokens = trace_of(source).tokens;
-  source.train_tokens = std::min(tokens - 1, int64_t(double(tokens) * loaded.scenario.routing.train_fraction));
+  if (source.drifting)
+    source.train_tokens = tokens;
+  else
+    source.train_tokens = std::min(tokens - 1, int64_t(double(tokens) * loaded.scenario.routing.train_fraction));
   return source;
 }
 
@@ -75,6 +152,26 @@ std::vector<std::vector<int64_t>> past_load(const RoutingSource& source) {
         if (chosen[size_t(k)] != kNoExpert) ++load[size_t(layer)][chosen[size_t(k)]];
     }
   return load;
+}
+
+std::pair<int64_t, int64_t> judged_part(const RoutingSource& source) {
+  return {source.train_tokens, judged_tokens(source)};
+}
+
+std::vector<std::vector<int64_t>> past_transitions(const RoutingSource& source) {
+  std::vector<std::vector<int64_t>> counts;
+  for (int32_t layer = 0; layer + 1 < source.layers; ++layer) counts.push_back(pairs_of(source, layer, layer + 1));
+  return counts;
+}
+
+std::vector<std::vector<int64_t>> past_together(const RoutingSource& source) {
+  std::vector<std::vector<int64_t>> counts;
+  for (int32_t layer = 0; layer < source.layers; ++layer) {
+    counts.push_back(pairs_of(source, layer, layer));
+    const size_t experts = size_t(trace_of(source).experts);
+    for (size_t expert = 0; expert < experts; ++expert) counts.back()[expert * experts + expert] = 0;
+  }
+  return counts;
 }
 
 StepRouting route_step(const RoutingSource& source, const Batch& batch, const Layout& layout, int64_t step) {
@@ -95,14 +192,16 @@ StepRouting route_step(const RoutingSource& source, const Batch& batch, const La
     const int64_t first = next;
     for (const Request& request : requests) {
       const int64_t place = sequence++ * judged / sequences + step * request.new_tokens;
-      for (int64_t t = 0; t < request.new_tokens; ++t)
-        copy_choices(source, source.train_tokens + (place + t) % judged, next++, routing);
+      for (int64_t t = 0; t < request.new_tokens && !source.drifting; ++t)
+        copy_choices(source, source.train_tokens + (place + t) % judged, next + t, routing);
+      next += request.new_tokens;
     }
     for (int32_t rank = 1; rank <= layout.tp; ++rank)  // the tensor-parallel ranks hold equal shares
       routing.first_token.push_back(first + (next - first) * rank / layout.tp);
   }
   CHECK(next == routing.tokens);
   CHECK(routing.first_token.size() == size_t(layout.gpus) + 1);
+  if (source.drifting) draw_step(source, step, routing);
   return routing;
 }
 

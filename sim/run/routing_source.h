@@ -2,34 +2,49 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sim/moe/batch.h"
 #include "sim/moe/layout.h"
 #include "sim/moe/routing.h"
 #include "sim/run/scenario.h"
+#include "traces/drifting.h"
 #include "traces/routing_trace.h"
 
 namespace moesim {
 
 struct RoutingSource {
   const RoutingTrace* recorded = nullptr;  // the scenario's trace, or
-  RoutingTrace drawn;                      // one that a generator drew
+  RoutingTrace drawn;                      // one that a generator drew; of a drifting workload the training part
+  std::optional<DriftingRouter> drifting;  // which then draws each step
+  int64_t drifting_tokens = 0;             // that it draws in all steps
   int64_t train_tokens = 0;                // the first of the trace; steps are judged on the others
   int32_t layers = 0;                      // MoE layers of the model
   int32_t top_k = 0;                       // of the model
 };
 
-// The scenario's trace, or one that is drawn for its batch.
-RoutingSource routing_of(const LoadedScenario& loaded, const Batch& batch);
+// The scenario's trace, or one that is drawn for its batch. What is known before the first step of a drifting workload
+// is drawn as the first step is, from other tokens.
+RoutingSource routing_of(const LoadedScenario& loaded, const Layout& layout, const Batch& batch);
 
 // Tokens that each expert of each MoE layer got in the training part: [layer][expert].
 std::vector<std::vector<int64_t>> past_load(const RoutingSource& source);
 
+// Tokens of the training part that chose both of two experts: [layer][expert * experts + expert of the next layer] for
+// each layer but the last, and [layer][expert * experts + other expert of the layer], 0 on the diagonal.
+std::vector<std::vector<int64_t>> past_transitions(const RoutingSource& source);
+std::vector<std::vector<int64_t>> past_together(const RoutingSource& source);
+
+// The first of the judged tokens in the trace, and how many there are.
+std::pair<int64_t, int64_t> judged_part(const RoutingSource& source);
+
 // The choices of a step's tokens. Each sequence of the batch reads the judged part from a place of its own, evenly
 // spaced, and goes on there in the next step; who reaches the end starts again. Layers beyond the trace's repeat it,
-// choices beyond the model's k are cut.
+// choices beyond the model's k are cut. Tokens of a drifting workload are drawn for their step; padding chooses
+// nothing.
 StepRouting route_step(const RoutingSource& source, const Batch& batch, const Layout& layout, int64_t step);
 
 // What a reader of the results should know of the routing: repeated layers, cut choices, tokens used again.

@@ -11,9 +11,12 @@
 #include "sim/moe/step_graph.h"
 #include "sim/run/accounts.h"
 #include "sim/run/cluster.h"
+#include "sim/run/graph_run.h"
 #include "sim/run/link_changes.h"
 #include "sim/run/memory_plan.h"
 #include "sim/run/names.h"
+#include "sim/run/placement_input.h"
+#include "sim/run/rebalancer.h"
 #include "sim/run/routing_source.h"
 #include "sim/work/bounds.h"
 #include "sim/work/executor.h"
@@ -21,12 +24,6 @@
 
 namespace moesim {
 namespace {
-
-// fp8 travels with one 4-byte scale every 128 values, as DeepEP sends it.
-Bytes token_bytes(int64_t hidden, Precision precision) {
-  const Bytes values = bytes_of(hidden, precision);
-  return precision == Precision::fp8 ? values + Bytes{(hidden + 127) / 128 * 4} : values;
-}
 
 StepModel step_model(const LoadedScenario& loaded, const Layout& layout) {
   const KernelParameters& kernels = loaded.profile ? loaded.profile->kernels : loaded.scenario.cost;
@@ -51,18 +48,12 @@ Schedule schedule_of(const LoadedScenario& loaded, const Layout& layout) {
   return schedule;
 }
 
-Placement placement_of(const LoadedScenario& loaded, const Layout& layout, const RoutingSource& routing) {
-  PlacementInput in;
-  in.layers = routing.layers;
-  in.experts = loaded.model.experts;
-  in.gpus = layout.ep;
-  in.gpus_per_node = std::min(layout.gpus_per_node, layout.ep);
-  in.slots_per_gpu = (in.experts + in.gpus - 1) / in.gpus;
-  in.past_load = past_load(routing);
-  Rng rng = Rng::stream(loaded.scenario.seed, "placement");
-  Placement placement = loaded.scenario.placement.decide(in, rng);
-  check_placement(placement, in);
-  return placement;
+Placement placement_of(const LoadedScenario& loaded, const Cluster& cluster, const RoutingSource& routing,
+                       const Placement* given) {
+  const PlacementInput in = placement_input(loaded, cluster, routing, loaded.scenario.placement.name());
+  if (given == nullptr) return decide_placement(loaded, in);
+  check_placement(*given, in);
+  return *given;
 }
 
 CommunicationModel communication_of(const LoadedScenario& loaded, const Topology& topology) {
@@ -74,6 +65,8 @@ CommunicationModel communication_of(const LoadedScenario& loaded, const Topology
   return {.all_to_all = config.all_to_all,
           .reduction = config.reduction,
           .token_copies = config.token_copies,
+          .replica_choice = loaded.scenario.replica_choice,
+          .past_load = {},
           .sms = config.sms,
           .stack = config.stack,
           .dispatch_token = token_bytes(loaded.model.hidden, loaded.scenario.precision.dispatch),
@@ -113,17 +106,6 @@ std::vector<std::string> network_notes(const Scenario& scenario) {
   return notes;
 }
 
-// Ends the run when the step is done: links may still change later.
-void halt(void* sim, GraphId) { static_cast<Simulator*>(sim)->halt(); }
-
-// A step that has not finished though nothing is pending: only links that change can do that.
-[[noreturn]] void throw_cut_off(const LoadedScenario& loaded) {
-  CHECK(!loaded.scenario.link_changes.empty());
-  throw ConfigError(loaded.source, {fault_at(loaded.root, "/link_changes",
-                                             "failed links cut GPUs off that have bytes for each other, and none of "
-                                             "these links comes back")});
-}
-
 void expect_tasks(Progress& progress, const TaskGraph& step, int64_t steps_left) {
   progress.tasks_total = progress.tasks_done + int64_t(step.tasks.size()) * steps_left;
 }
@@ -147,8 +129,8 @@ void end_record(RunRecord& record, const Accounts& accounts, Topology topology) 
 }
 
 // Invariants 3 and 5 of docs/invariants.md, for one step that has run. An ideal network carries more than its links
-// can.
-void check_step(const StepGraph& step, const StepRouting& routing, const WorkBounds& bounds, Fidelity fidelity,
+// can, and beside a migration links may have begun to carry before the step what they finished in it.
+void check_step(const StepGraph& step, const StepRouting& routing, const WorkBounds& bounds, bool links_bound,
                 Duration length) {
   for (const LayerTraffic& traffic : step.traffic)
     CHECK(traffic.assignments + traffic.dropped == routing.tokens * routing.top_k);
@@ -157,8 +139,75 @@ void check_step(const StepGraph& step, const StepRouting& routing, const WorkBou
   CHECK(bounds.critical_path <= length + slack);
   for (const auto& resource : {bounds.streams, bounds.pools})
     for (const Duration busy : resource) CHECK(busy <= length + slack);
-  if (fidelity == Fidelity::ideal) return;
+  if (!links_bound) return;
   for (const Duration busy : bounds.links) CHECK(busy <= length + slack);
+}
+
+// Invariant 2: all that steps and migrations sent has arrived, but for what a migration still has under way.
+void check_payload(const Executor& executor, Bytes steps, const Rebalancer& rebalancer) {
+  CHECK(executor.bytes_sent() == steps + rebalancer.sent());
+  CHECK(executor.bytes_delivered() <= executor.bytes_sent());
+  if (!rebalancer.migrating()) CHECK(executor.bytes_delivered() == executor.bytes_sent());
+}
+
+// What the steps of a run share, and what they have come to.
+struct Run {
+  const RunControl& control;
+  const Batch& batch;
+  const RoutingSource& routing;
+  const StepModel& model;
+  const Schedule& schedule;
+  CommunicationModel communication;
+  RunEngine engine;
+  Rebalancer& rebalancer;
+  Accounts& accounts;
+  const std::vector<int32_t>& pools;
+  Rng rng;
+  Bytes payload;               // of the steps
+  std::vector<Bytes> carried;  // [link] by now
+  int32_t switches = -1;       // of the placement, that the communication knows of
+  std::string digest;          // of the steps that were finished
+  int64_t events = 0;
+};
+
+void tell_placement(Run& run) {
+  if (run.switches == run.rebalancer.switches()) return;
+  run.switches = run.rebalancer.switches();
+  run.communication.past_load = has_copies(run.rebalancer.placement()) ? run.rebalancer.past_load() : ExpertLoads{};
+}
+
+// The step, and what follows before the next one; false where it was stopped.
+bool run_step(Run& run, int32_t step) {
+  const Scenario& scenario = run.engine.loaded.scenario;
+  Executor& executor = run.engine.executor;
+  const Simulator& sim = run.engine.sim;
+  const Layout& layout = run.model.layout;
+  tell_placement(run);
+  const StepRouting routing = route_step(run.routing, run.batch, layout, step);
+  const StepGraph graph =
+      build_step({run.model, run.batch, routing, run.rebalancer.placement(), run.schedule, run.communication}, run.rng);
+  run.payload += graph.payload;
+  if (run.control.progress != nullptr) expect_tasks(*run.control.progress, graph.graph, scenario.steps - step);
+  const bool links_bound = scenario.network != Fidelity::ideal && !run.rebalancer.migrating();
+  const Time begin = sim.now();
+  const std::optional<GraphId> id = run_graph(run.engine, graph.graph);
+  if (!id) return false;
+  const Time end = sim.now();
+  check_payload(executor, run.payload, run.rebalancer);
+  const WorkBounds bounds = work_bounds(graph.graph, executor.network(), carried_since(run.carried, executor),
+                                        size_t(layout.gpus) * kLanes, run.pools);
+  check_step(graph, routing, bounds, links_bound, end - begin);
+  run.accounts.add_step(graph, executor, *id, bounds, routing.tokens, begin, end, run.rebalancer.age());
+  run.digest = sim.digest.hex();
+  run.events = int64_t(sim.events());
+  if (run.control.record != nullptr) record_step(*run.control.record, graph.graph, executor.times(*id), step, end);
+  executor.release(*id);
+  if (step + 1 == scenario.steps) return true;
+
+  const bool goes_on = run.rebalancer.after_step(routing, step);
+  run.accounts.add_stall(sim.now() - end);
+  if (sim.now() > end) carried_since(run.carried, executor);  // no step did that
+  return goes_on;
 }
 
 }  // namespace
@@ -167,6 +216,7 @@ void check_scenario(const LoadedScenario& loaded) {
   const Cluster cluster = build_cluster(loaded);
   const Batch batch = batch_of(loaded.scenario, cluster.layout);
   plan_memory(loaded, cluster.layout, batch);
+  check_placement_file(loaded, cluster.layout);
   link_changes_of(loaded, cluster.topology);
 }
 
@@ -176,56 +226,47 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   const Layout& layout = cluster.layout;
   const Batch batch = batch_of(scenario, layout);
   const std::vector<MemoryResult> memory = plan_memory(loaded, layout, batch);
-  const RoutingSource routing_source = routing_of(loaded, batch);
-  const Placement placement = placement_of(loaded, layout, routing_source);
+  const RoutingSource routing_source = routing_of(loaded, layout, batch);
   const Schedule schedule = schedule_of(loaded, layout);
 
   Routes routes(cluster.topology, scenario.seed);
   RoutedPaths paths(cluster.topology, routes);
-  const CommunicationModel communication = communication_of(loaded, cluster.topology);
   const StepModel model = step_model(loaded, layout);
-  const size_t streams = size_t(layout.gpus) * kLanes;
   const std::vector<int32_t> pools(size_t(layout.gpus), loaded.gpu.sms);
   Simulator sim;
-  Executor executor(sim, network_options(loaded, cluster.topology), cluster.topology.links, paths, streams, pools);
+  Executor executor(sim, network_options(loaded, cluster.topology), cluster.topology.links, paths,
+                    size_t(layout.gpus) * kLanes, pools);
   if (control.progress != nullptr) executor.count_tasks(&control.progress->tasks_done);
 
   if (control.record != nullptr) begin_record(*control.record, executor, cluster);
+  const RunEngine engine{loaded, sim, executor, control.stop};
+  Rebalancer rebalancer({loaded, cluster, routing_source, memory, engine, control.record},
+                        placement_of(loaded, cluster, routing_source, control.placement), control.placement == nullptr);
   Accounts accounts(loaded, cluster);
-  Rng step_rng = Rng::stream(scenario.seed, "step");
-  Bytes payload;
-  std::vector<Bytes> carried(cluster.topology.links.size());  // [link] by the steps before
+  Run run{.control = control,
+          .batch = batch,
+          .routing = routing_source,
+          .model = model,
+          .schedule = schedule,
+          .communication = communication_of(loaded, cluster.topology),
+          .engine = engine,
+          .rebalancer = rebalancer,
+          .accounts = accounts,
+          .pools = pools,
+          .rng = Rng::stream(scenario.seed, "step"),
+          .payload = {},
+          .carried = std::vector<Bytes>(cluster.topology.links.size()),
+          .digest = sim.digest.hex()};
   bool complete = true;
-  std::string digest = sim.digest.hex();  // of the steps that were finished
-  int64_t events = 0;
-  for (int32_t step = 0; step < scenario.steps && complete; ++step) {
-    const StepRouting routing = route_step(routing_source, batch, layout, step);
-    const StepGraph graph = build_step({model, batch, routing, placement, schedule, communication}, step_rng);
-    payload += graph.payload;
-    if (control.progress != nullptr) expect_tasks(*control.progress, graph.graph, scenario.steps - step);
-    const Time begin = sim.now();
-    const GraphId id = executor.submit(graph.graph, {&halt, &sim});
-    complete = sim.run(control.stop);
-    if (!complete) break;
-    if (!executor.finished(id)) throw_cut_off(loaded);
-    CHECK(executor.bytes_sent() == payload);  // invariant 2
-    CHECK(executor.bytes_delivered() == payload);
-    const WorkBounds bounds =
-        work_bounds(graph.graph, executor.network(), carried_since(carried, executor), streams, pools);
-    check_step(graph, routing, bounds, scenario.network, sim.now() - begin);
-    accounts.add_step(graph, executor, id, bounds, routing.tokens, begin, sim.now());
-    digest = sim.digest.hex();
-    events = int64_t(sim.events());
-    if (control.record != nullptr) record_step(*control.record, graph.graph, executor.times(id), step, sim.now());
-    executor.release(id);
-  }
+  for (int32_t step = 0; step < scenario.steps && complete; ++step) complete = run_step(run, step);
 
   Results results = accounts.results(memory);
   results.complete = complete;
+  results.rebalancing = rebalancer.results(accounts.steps());
   results.notes = routing_notes(routing_source, batch, scenario.steps);
   for (std::string& note : network_notes(scenario)) results.notes.push_back(std::move(note));
-  results.digest = digest;
-  results.events = events;
+  results.digest = run.digest;
+  results.events = run.events;
   results.tokens_per_step = new_tokens(batch);
   if (control.record != nullptr) end_record(*control.record, accounts, std::move(cluster.topology));
   return results;

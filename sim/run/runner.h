@@ -20,7 +20,8 @@ struct Progress {
 struct RunControl {
   const std::atomic<bool>* stop = nullptr;  // ends the run at the next instant; what is complete is reported
   Progress* progress = nullptr;
-  RunRecord* record = nullptr;  // filled where it is given
+  RunRecord* record = nullptr;           // filled where it is given
+  const Placement* placement = nullptr;  // taken instead of what the scenario's policy decides
 };
 
 // Finds what running it would find wrong before its first step: the cluster, parallelism, memory. Throws ConfigError.

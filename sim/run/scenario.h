@@ -20,7 +20,10 @@
 #include "sim/config/fields.h"
 #include "sim/config/json.h"
 #include "sim/config/registry.h"
+#include "sim/moe/load_prediction.h"
 #include "sim/moe/placement.h"
+#include "sim/moe/rebalance.h"
+#include "sim/moe/replica_choice.h"
 #include "sim/moe/schedule.h"
 #include "sim/moe/traffic.h"
 #include "sim/net/message_network.h"
@@ -85,6 +88,7 @@ void fields(Visitor& v, ClusterConfig& s) {
 struct ParallelismConfig {
   int32_t tp = 1;
   std::optional<int32_t> ep;
+  int32_t spare_slots = 0;
 };
 
 template <class Visitor>
@@ -93,6 +97,9 @@ void fields(Visitor& v, ParallelismConfig& s) {
   v.optional("ep", s.ep, between(1, 1'000'000),
              "GPUs over which the experts of a layer are spread (expert parallelism). All, or the most that have "
              "an expert each and divide them");
+  v.optional("spare_slots", s.spare_slots, between(0, 65535),
+             "expert slots that each GPU has in a MoE layer beyond its share of the experts, for copies; they take "
+             "memory");
 }
 
 struct PrecisionConfig {
@@ -156,6 +163,34 @@ void fields(Visitor& v, CommunicationConfig& s) {
   fields(v, s.stack);
 }
 
+// How weights get to their new GPUs.
+enum class Migration { blocking, background };
+
+constexpr auto enum_names(Migration) {
+  return std::to_array<std::pair<Migration, const char*>>(
+      {{Migration::blocking, "blocking"}, {Migration::background, "background"}});
+}
+
+struct RebalanceConfig {
+  PolicyChoice<RebalancePolicy> policy{"never"};
+  std::optional<PolicyChoice<PlacementPolicy>> placement;
+  PolicyChoice<LoadPredictionPolicy> prediction{"moving_average"};
+  Migration migration = Migration::blocking;
+  Duration stall;
+};
+
+template <class Visitor>
+void fields(Visitor& v, RebalanceConfig& s) {
+  v.optional("policy", s.policy, "when a new placement is made");
+  v.optional("placement", s.placement, "which placement is made then; the scenario's own policy");
+  v.optional("prediction", s.prediction, "what it takes the loads to come to be, from those of the steps so far");
+  v.optional("migration", s.migration,
+             "`blocking`: the next step starts when all weights have arrived; `background`: they travel behind steps, "
+             "and the new placement takes effect when they have arrived");
+  v.optional("stall", s.stall, between(Duration{}, Duration{1'000'000'000'000'000}),
+             "time that every rebalance stops all GPUs for, besides transfers; 2 to 3 s were measured");
+}
+
 struct MemoryConfig {
   double usable = 0.92;
 };
@@ -202,6 +237,8 @@ struct Scenario {
   std::vector<RequestConfig> batch;
   RoutingConfig routing;
   PolicyChoice<PlacementPolicy> placement{"contiguous"};
+  PolicyChoice<ReplicaPolicy> replica_choice{"even"};
+  RebalanceConfig rebalance;
   PolicyChoice<SchedulePolicy> schedule{"sequential"};
   CommunicationConfig communication;
   std::string profile;
@@ -231,6 +268,9 @@ void fields(Visitor& v, Scenario& s) {
              "requests of each attention rank in a step; entries of one token are decode, others prefill");
   v.optional("routing", s.routing, "which experts tokens choose");
   v.optional("placement", s.placement, "which GPUs host which experts");
+  v.optional("replica_choice", s.replica_choice,
+             "how the tokens of an expert are split over its copies, where several GPUs host it");
+  v.optional("rebalance", s.rebalance, "new placements during the run");
   v.optional("schedule", s.schedule, "in which order a step does its operations");
   v.optional("communication", s.communication, "collectives");
   v.optional(

@@ -59,6 +59,19 @@ void append_memory(std::string& out, const Results& results) {
       bytes(memory.weights_other), bytes(memory.kv_cache), bytes(memory.activations));
 }
 
+void append_rebalancing(std::string& out, const RebalancingResult& rebalancing) {
+  const auto bytes = with_prefix(double(rebalancing.bytes), "B");
+  fmt::format_to(std::back_inserter(out), "{:<13}{} time{}, {} of weights moved, {} stalled\n", "rebalanced",
+                 rebalancing.rebalances.size(), rebalancing.rebalances.size() == 1 ? "" : "s", bytes,
+                 seconds(rebalancing.stalled_s));
+  if (rebalancing.ages.empty()) return;
+  const AgeResult& fresh = rebalancing.ages.front();
+  const AgeResult& stale = rebalancing.ages.back();
+  fmt::format_to(std::back_inserter(out),
+                 "{:<13}GPU load max/mean {:.3f} where the placement is {} steps old, {:.3f} where it is {}\n",
+                 "staleness", fresh.gpu_load_max_over_mean, fresh.age, stale.gpu_load_max_over_mean, stale.age);
+}
+
 double operation_s(const Results& results, const char* name) {
   for (const OperationResult& operation : results.breakdown)
     if (operation.operation == name) return operation.exposed_s;
@@ -86,6 +99,9 @@ std::vector<ComparedQuantity> compared_quantities() {
   rows.push_back({"GPU load max/mean", [](const Results& r) { return r.gpu_load_max_over_mean; }, number});
   rows.push_back({"bytes sent", [](const Results& r) { return double(r.bytes_sent); },
                   [](double value) { return with_prefix(value, "B"); }});
+  rows.push_back({"weights moved", [](const Results& r) { return r.rebalancing ? double(r.rebalancing->bytes) : 0; },
+                  [](double value) { return with_prefix(value, "B"); }});
+  rows.push_back({"stalled", [](const Results& r) { return r.rebalancing ? r.rebalancing->stalled_s : 0; }, seconds});
   rows.push_back({"busiest link use",
                   [](const Results& r) { return r.links.empty() ? 0 : r.links.front().utilisation; },
                   [](double value) { return fmt::format("{:.1f}%", 100 * value); }});
@@ -133,6 +149,7 @@ std::string text_summary(const Results& results) {
   line("throughput", fmt::format("{} on {} GPUs, {} a GPU", with_prefix(results.tokens_per_s, "tok/s"), results.gpus,
                                  with_prefix(results.tokens_per_s / results.gpus, "tok/s")));
   line("GPU load", fmt::format("max/mean {:.3f} of expert rows, mean over MoE layers", results.gpu_load_max_over_mean));
+  if (results.rebalancing) append_rebalancing(out, *results.rebalancing);
   append_breakdown(out, results);
   append_links(out, results);
   append_memory(out, results);

@@ -14,7 +14,7 @@
 namespace moesim {
 namespace {
 
-constexpr const char* kLaneNames[kLanes] = {"compute", "dispatch", "combine", "host launches"};
+constexpr const char* kLaneNames[kLanes] = {"compute", "dispatch", "combine", "host launches", "migration"};
 
 double microseconds(Duration duration) { return double(duration.ps) * 1e-6; }
 

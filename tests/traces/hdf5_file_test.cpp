@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <chrono>
+#include <functional>
 #include <stdexcept>
 
 #include "tests/traces/trace_cases.h"
@@ -197,22 +199,41 @@ TEST(Hdf5File, WithFlippedBitsNeverCrashesTheReader) {
   }
 }
 
+// How a child ends that does that work and is asked nothing.
+std::string end_of(const ChildLimits& limits, const std::function<void()>& work) {
+  ChildProcess child(limits, [&](int, int) { work(); });
+  char nothing = 0;
+  EXPECT_EQ(read(child.replies(), &nothing, 1), 0);  // until it has closed its end
+  return child.end();
+}
+
 TEST(ChildProcess, ThatCrashesHangsOrThrowsIsReportedInWords) {
-  const auto nothing = [](int) {};
-  EXPECT_EQ(run_in_child({}, nothing, nothing), "");
-  EXPECT_EQ(run_in_child({}, [](int) { kill(getpid(), SIGSEGV); }, nothing), "was killed by signal 11");
-  EXPECT_EQ(run_in_child({}, [](int) { throw std::runtime_error("no"); }, nothing), "ended with status 3");
-  const auto spin = [](int) {
+  EXPECT_EQ(end_of({}, [] {}), "");
+  EXPECT_EQ(end_of({}, [] { kill(getpid(), SIGSEGV); }), "was killed by signal 11");
+  EXPECT_EQ(end_of({}, [] { throw std::runtime_error("no"); }), "ended with status 3");
+  const auto spin = [] {
     volatile int turns = 0;  // which no compiler may see through
     while (turns >= 0) turns = 1 - turns;
   };
-  EXPECT_EQ(run_in_child({.cpu_seconds = 1}, spin, nothing), "used more than 1 s of CPU time");
+  EXPECT_EQ(end_of({.cpu_seconds = 1}, spin), "used more than 1 s of CPU time");
 }
 
-TEST(ChildProcess, IsKilledIfItsReaderGivesUp) {
-  const auto sleep_long = [](int) { sleep(60); };
-  const auto give_up = [](int) { throw ConfigError("trace.h5", "enough"); };
-  EXPECT_EQ(error_of([&] { run_in_child({}, sleep_long, give_up); }), "trace.h5: enough");
+TEST(ChildProcess, ThatIsGoneIsAskedInVain) {
+  ChildProcess child({}, [](int, int) {});
+  char nothing = 0;
+  EXPECT_EQ(read(child.replies(), &nothing, 1), 0);
+  int asked = 0;  // the end of its process may come a little later than that of its work; this process lives on
+  for (; asked < 1000 && child.ask(std::as_bytes(std::span(&nothing, 1))); ++asked) usleep(10000);
+  EXPECT_LT(asked, 1000);
+  EXPECT_EQ(child.end(), "");
+}
+
+TEST(ChildProcess, IsKilledWithItsObject) {
+  const auto begin = std::chrono::steady_clock::now();
+  {
+    const ChildProcess child({}, [](int, int) { sleep(60); });
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
 }
 
 TEST(RoutingTraceFile, IsToldByItsContentNotItsName) {

@@ -11,6 +11,15 @@ namespace {
 
 using Load = std::vector<int64_t>;
 
+TraceStatistics statistics_of(const RoutingTrace& trace) {
+  TraceInput input(trace, "trace");
+  return trace_statistics(input, Depth::full);
+}
+
+AffinityStatistics affinity_to_next(const RoutingTrace& trace, size_t layer) {
+  return *statistics_of(trace).by_layer[layer].to_next;
+}
+
 TEST(Skew, OfAnEvenLoadIsNone) {
   const Load even(8, 5);
   EXPECT_DOUBLE_EQ(max_over_mean(even), 1);
@@ -55,7 +64,7 @@ TEST(Affinity, OfIndependentLayersIsZero) {
     trace.ids[size_t(2 * token)] = uint16_t(token / 8);
     trace.ids[size_t(2 * token + 1)] = uint16_t(token % 8);
   }
-  const Affinity affinity = affinity_to_next(trace, 0);
+  const AffinityStatistics affinity = affinity_to_next(trace, 0);
   EXPECT_EQ(affinity.pairs, 64);
   EXPECT_NEAR(affinity.mutual_information_bits, 0, 1e-12);
   EXPECT_DOUBLE_EQ(affinity.concentration, 0.125);
@@ -68,7 +77,7 @@ TEST(Affinity, OfADeterministicChainIsTheWholeEntropy) {
     trace.ids[size_t(2 * token)] = uint16_t(token % 16);
     trace.ids[size_t(2 * token + 1)] = uint16_t(token * 5 % 16);
   }
-  const Affinity affinity = affinity_to_next(trace, 0);
+  const AffinityStatistics affinity = affinity_to_next(trace, 0);
   EXPECT_NEAR(affinity.mutual_information_bits, 4, 1e-12);
   EXPECT_DOUBLE_EQ(affinity.concentration, 1);
 }
@@ -78,13 +87,13 @@ TEST(Affinity, OfADeterministicChainIsTheWholeEntropy) {
 TEST(Affinity, IsAsByHandAndLeavesOutDroppedChoices) {
   RoutingTrace trace = empty_trace(5, 2, 1, 2);
   trace.ids = {0, 0, 0, 0, 0, 1, 1, 1, 1, kDropped};
-  const Affinity affinity = affinity_to_next(trace, 0);
+  const AffinityStatistics affinity = affinity_to_next(trace, 0);
   EXPECT_EQ(affinity.pairs, 4);
   EXPECT_NEAR(affinity.mutual_information_bits, 0.311278, 1e-6);
   EXPECT_DOUBLE_EQ(affinity.concentration, 0.75);
 }
 
-// Domain 4 always chooses expert 0 of 4 in layer 0 (skew 4) and in turn in layer 1 (skew 1): mean 2.5, worst 4.
+// Domain 4 always chooses expert 0 of 4 in layer 0 (skew 4) and in turn in layer 1 (skew 1).
 TEST(DomainSkew, IsThatOfTheDomainsOwnTokens) {
   RoutingTrace trace = empty_trace(8, 2, 1, 4);
   for (int64_t token = 0; token < 8; ++token) {
@@ -92,12 +101,11 @@ TEST(DomainSkew, IsThatOfTheDomainsOwnTokens) {
     trace.ids[size_t(2 * token)] = uint16_t(token < 4 ? 0 : token % 4);
     trace.ids[size_t(2 * token + 1)] = uint16_t(token % 4);
   }
-  const std::vector<DomainSkew> skews = domain_skews(trace);
-  ASSERT_EQ(skews.size(), 2u);
-  EXPECT_EQ(skews[0].domain, 4);
-  EXPECT_DOUBLE_EQ(skews[0].mean, 2.5);
-  EXPECT_DOUBLE_EQ(skews[0].max, 4);
-  EXPECT_DOUBLE_EQ(skews[1].max, 1);
+  const std::vector<DomainStatistics> domains = statistics_of(trace).by_domain;
+  ASSERT_EQ(domains.size(), 2u);
+  EXPECT_EQ(domains[0].domain, 4);
+  EXPECT_EQ(domains[0].max_over_mean, (std::vector<double>{4, 1}));
+  EXPECT_EQ(domains[1].max_over_mean, (std::vector<double>{1, 1}));
 }
 
 // What is known of the whole recording holds of the sample: 3.2 at layer 0 and 1.0 to 1.8 bit between layers, skew
@@ -106,7 +114,8 @@ TEST(SampleTrace, IsWhatItsReadmeSays) {
   const RoutingTrace trace = read_routing_trace(MOESIM_SOURCE_DIR "/traces/samples/moe64k8-sample.h5");
   EXPECT_EQ(std::tuple(trace.tokens, trace.layers, trace.top_k, trace.experts), std::tuple(40960, 16, 8, 64));
   EXPECT_EQ(trace.domains.size(), 11u);
-  EXPECT_EQ(domain_skews(trace).size(), 11u);
+  const TraceStatistics statistics = statistics_of(trace);
+  EXPECT_EQ(statistics.by_domain.size(), 11u);
   EXPECT_EQ(trace.token.size(), 40960u);
   for (size_t i = 0; i < 40960; ++i) {
     ASSERT_EQ(trace.request[i], int32_t(i / 512));
@@ -119,8 +128,9 @@ TEST(SampleTrace, IsWhatItsReadmeSays) {
     EXPECT_GT(max_over_mean(load), 1.3);
     EXPECT_LT(max_over_mean(contiguous_load(load, 8)), 1.45);
     if (layer == 15) break;
-    EXPECT_GT(affinity_to_next(trace, layer).mutual_information_bits, 0.95);
-    EXPECT_LT(affinity_to_next(trace, layer).mutual_information_bits, 1.85);
+    const double information = statistics.by_layer[size_t(layer)].to_next->mutual_information_bits;
+    EXPECT_GT(information, 0.95);
+    EXPECT_LT(information, 1.85);
   }
 }
 
@@ -140,7 +150,7 @@ TEST(TraceText, FitsATerminalOf100Columns) {
   for (const int64_t experts : {6, 64, 300, 65535}) {
     RoutingTrace trace = random_trace(rng, experts, true);
     trace.model.clear();
-    const std::string text = trace_info(trace, Glyphs::ascii);
+    const std::string text = trace_info(statistics_of(trace), Glyphs::ascii);
     std::istringstream lines(text);
     for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100u) << line;
   }
@@ -150,8 +160,8 @@ TEST(TraceText, FitsATerminalOf100Columns) {
 TEST(TraceText, DrawsTheLoad) {
   RoutingTrace trace = empty_trace(2, 1, 2, 4);
   trace.ids = {0, 1, 1, 0};
-  EXPECT_NE(trace_info(trace).find("██▁▁\n"), std::string::npos);
-  EXPECT_NE(trace_info(trace, Glyphs::ascii).find("##  \n"), std::string::npos);
+  EXPECT_NE(trace_info(statistics_of(trace), Glyphs::unicode).find("██▁▁\n"), std::string::npos);
+  EXPECT_NE(trace_info(statistics_of(trace), Glyphs::ascii).find("##  \n"), std::string::npos);
 }
 
 }  // namespace

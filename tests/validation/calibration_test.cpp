@@ -26,14 +26,14 @@ Measurement record_of(auto what, size_t number) {
 
 // GEMMs, uneven grouped GEMMs, attention and copies of the sizes of models, without times.
 MeasurementFile sizes(Rng& rng) {
-  MeasurementFile file{"raw.json", "moesim-bench", "NVIDIA H100 80GB HBM3", "h100-sxm-80", "test", 1, {}};
+  MeasurementFile file{"raw.json", "pytorch", "NVIDIA H100 80GB HBM3", "h100-sxm-80", "test", 1, {}};
   const auto add = [&](auto what) { file.records.push_back(record_of(std::move(what), file.records.size())); };
   for (int64_t m = 1; m <= 16384; m *= 4)
     for (const int64_t n : {1024, 4096, 14336})
       for (const int64_t k : {1024, 4096, 8192}) add(GemmRecord{m, n, k});
   for (int64_t rows = 1; rows <= 4096; rows *= 4)
     for (const int64_t width : {1024, 4096, 14336}) {
-      GroupedGemmRecord grouped{{}, width, 2048, "pytorch"};
+      GroupedGemmRecord grouped{{}, width, 2048, "moesim"};
       for (int group = 0; group < 16; ++group) grouped.rows.push_back(rng.between(0, 2 * rows));
       add(grouped);
     }

@@ -10,21 +10,24 @@
 #include "sim/config/atomic_file.h"
 #include "sim/config/json_text.h"
 #include "validation/error_table.h"
+#include "validation/fit/sanity.h"
 
 namespace moesim {
 namespace {
 
+// Measurements of a stack lie in a folder of its name, but for those of serving engines.
 ErrorTable errors_of(const std::string& file, const std::string& gpu, const std::string& stack = "pytorch") {
   const DeviceProfile profile = scaled_profile(load_profile("h100-sxm/" + stack), gpu);
+  const std::string folder = stack == "sglang" ? "gpu_perf" : stack;
   const MeasurementFile measured =
-      read_measurements(std::string(MOESIM_SOURCE_DIR) + "/validation/measurements/" + stack + "/" + file + ".json");
+      read_measurements(std::string(MOESIM_SOURCE_DIR) + "/validation/measurements/" + folder + "/" + file + ".json");
   return error_table(compare({profile, load_gpu(gpu), measured.world}, measured).compared);
 }
 
 void expect_golden(const std::string& file, const std::string& gpu, const std::string& stack = "pytorch") {
-  SCOPED_TRACE(file);
-  const std::string folder = stack == "pytorch" ? "" : stack + "/";
-  const std::string golden = std::string(MOESIM_SOURCE_DIR) + "/tests/golden/validation/" + folder + file + ".json";
+  SCOPED_TRACE(stack + " " + file);
+  const std::string name = stack == "pytorch" ? file : stack + "_" + file;
+  const std::string golden = std::string(MOESIM_SOURCE_DIR) + "/tests/golden/validation/" + name + ".json";
   const std::string errors = json_text(errors_of(file, gpu, stack));
   if (std::getenv("MOESIM_WRITE_GOLDEN") != nullptr) write_file_atomically(golden, errors);
   EXPECT_EQ(read_text_file(golden, 1 << 20), errors);
@@ -36,9 +39,20 @@ TEST(CommittedErrors, OfLayersStepsAndOffloadAreThoseOfTheTable) {
     expect_golden(file, "h100-sxm-80");
 }
 
-TEST(CommittedErrors, OfTheBenchmarksOwnKernelsAreThoseOfTheTable) {
+TEST(CommittedErrors, OfOurOwnKernelsAreThoseOfTheTable) {
   for (const char* file : {"h100x1", "h100x2"}) expect_golden(file, "h100-sxm-80", "moesim-bench");
-  expect_golden("h200x1", "h200-sxm-141", "moesim-bench");
+}
+
+TEST(CommittedErrors, OfServingEnginesAreThoseOfTheTable) {
+  for (const char* file : {"h100_moe_fp8_block_sglang", "h100_gemm_fp8_vllm", "h100_attention_decode_vllm"})
+    expect_golden(file, "h100-sxm-80", "sglang");
+}
+
+TEST(CommittedProfiles, AreNoFasterThanTheirDataSheets) {
+  for (const std::string& name : profile_names()) {
+    const DeviceProfile profile = load_profile(name);
+    EXPECT_TRUE(check_profile(profile, load_gpu(profile.gpu)).empty()) << name;
+  }
 }
 
 TEST(CommittedErrors, OfAnotherGpuAreSmallerByDataSheetsThanWithout) {

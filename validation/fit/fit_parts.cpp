@@ -4,17 +4,14 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 
+#include "validation/fit/bench_kernels.h"
+#include "validation/fit/engine_parts.h"
+#include "validation/fit/part_builders.h"
 #include "validation/fit/profile_path.h"
 
 namespace moesim {
 namespace {
-
-template <class Record>
-const Record* as(const Measurement& measurement) {
-  return std::get_if<Record>(&measurement.what);
-}
 
 // How much the medians of graph replays, and of eager work that is long, differ from one machine of a kind to the
 // next. docs/validation.md has the measurements.
@@ -38,8 +35,6 @@ double noise_of(const Measurement& measurement, const std::string& phase, double
   return least;
 }
 
-double kernel_noise(const Measurement& measurement) { return noise_of(measurement, "all", kKernelNoise); }
-
 FitParameter launch_of(const std::string& path) { return {path, 1e5, 1e9}; }         // 0.1 us to 1 ms
 FitParameter host_time(const std::string& path) { return {path, 1e5, 1e9}; }         // the same
 FitParameter fraction_of(const std::string& path) { return {path, 0.01, 1, true}; }  // of the data sheet
@@ -54,6 +49,10 @@ bool is_without_effect(const DeviceProfile& profile, const std::string& path) {
   if (!path.ends_with("/cached_memory")) return false;
   return *profile_value(profile, path.substr(0, path.rfind('_'))) == 0;
 }
+
+}  // namespace
+
+double kernel_noise(const Measurement& measurement) { return noise_of(measurement, "all", kKernelNoise); }
 
 // All numbers of a kernel's parameters, so that one more in fields() is fitted without a word here. A real number of up
 // to 1 is a fraction of the data sheet.
@@ -78,8 +77,6 @@ std::vector<FitParameter> all_below(const DeviceProfile& profile, const std::str
   return parameters;
 }
 
-// The tiles of a library differ in shape alone: rates of each by itself are not told apart by what is measured, which
-// is the fastest tile's time.
 std::vector<FitParameter> with_tied_tiles(std::vector<FitParameter> parameters) {
   std::vector<FitParameter> tied;
   for (FitParameter& parameter : parameters) {
@@ -105,6 +102,8 @@ std::vector<Alternative> whole_numbers(const std::string& path, const std::vecto
   return alternatives;
 }
 
+namespace {
+
 FitPart host_part() {
   FitPart part;
   part.name = "host";
@@ -121,7 +120,11 @@ FitPart gemm_part(const DeviceProfile& profile) {
   part.form = "launch + (whole waves of the fastest tile^4 + bytes^4)^(1/4)";
   part.parameters = with_tied_tiles(all_below(profile, part.name));
   part.choices = {whole_numbers("kernels/gemm/split_k", {128, 256, 512, 1024, 2048, 4096})};
-  part.noise = [](const Measurement& m, const std::string&) { return as<GemmRecord>(m) ? kernel_noise(m) : 0; };
+  const bool has_fp8 = profile.kernels.gemm_fp8.has_value();  // a part of its own
+  part.noise = [has_fp8](const Measurement& m, const std::string&) {
+    const auto* gemm = as<GemmRecord>(m);
+    return gemm && !(has_fp8 && gemm->precision == Precision::fp8) ? kernel_noise(m) : 0.0;
+  };
   return part;
 }
 
@@ -152,6 +155,7 @@ FitPart grouped_gemm_part(const DeviceProfile& profile) {
   part.noise = [library_apart](const Measurement& m, const std::string& phase) {
     if (const auto* gemm = as<GroupedGemmRecord>(m))
       return library_apart && is_of_library(*gemm) ? 0.0 : kernel_noise(m);
+    if (const auto* fused = as<FusedLayerRecord>(m)) return fused->precision == Precision::bf16 ? kernel_noise(m) : 0.0;
     return as<MoeLayerRecord>(m) && phase == "experts" ? noise_of(m, phase, kExpertsNoise) : 0.0;
   };
   return part;
@@ -324,6 +328,7 @@ std::vector<FitPart> fit_parts(const DeviceProfile& profile, const GpuSpec& gpu)
   parts.push_back(copy_part("device_to_host", "device", "host_pinned", pcie));
   parts.push_back(copy_part("device_to_device", "device", "device", memory_twice));
   parts.push_back(copy_part("peer", "device", "peer", gpu.scale_up.value_or(pcie)));
+  for (FitPart& part : engine_parts(profile)) parts.push_back(std::move(part));
   parts.push_back(collectives_part(gpu));
   parts.push_back(cpu_part(profile));
   parts.push_back(offload_part());

@@ -1,18 +1,14 @@
-// What the files hold decides which members a profile has, before any of them is fitted.
+// Starts of a fit: what the files speak of and a profile lacks.
 #include <algorithm>
 #include <optional>
 #include <set>
 
 #include "validation/fit/bench_kernels.h"
-#include "validation/fit/fit_parts.h"
+#include "validation/fit/engine_parts.h"
+#include "validation/fit/part_builders.h"
 
 namespace moesim {
 namespace {
-
-template <class Record>
-const Record* as(const Measurement& measurement) {
-  return std::get_if<Record>(&measurement.what);
-}
 
 // Starts of what a profile lacks; the fit moves them.
 void prepare_copies(CopiesParameters& copies, const GpuSpec& gpu, const Measurement& m) {
@@ -73,13 +69,13 @@ void prepare_collectives(DeviceProfile& profile, const GpuSpec& gpu) {
 
 void prepare_profile(DeviceProfile& profile, const GpuSpec& gpu, const std::vector<MeasurementFile>& files) {
   profile.kernels.gemm.corrections.clear();  // of another fit
+  prepare_engine(profile, files);
   std::set<int32_t> threads;
   for (const MeasurementFile& file : files) {
     if (file.world > 1) prepare_collectives(profile, gpu);
+    if (file.format == "moesim-bench" && !file.is_imported) prepare_bench_kernels(profile.kernels);
     for (const Measurement& m : file.records) {
       prepare_copies(profile.copies, gpu, m);
-      if (const auto* gemm = as<GroupedGemmRecord>(m); gemm && gemm->kernel == "moesim")
-        prepare_bench_kernels(profile.kernels);
       if (permutes(m)) profile.kernels.permute.kernels = std::max(1, profile.kernels.permute.kernels);
       if (const auto* pass = as<PassRecord>(m); pass && pass->op == "topk") measure_gate_apart(profile.kernels);
       if (const auto* expert = as<CpuExpertRecord>(m)) threads.insert(expert->threads);

@@ -160,6 +160,8 @@ DeviceProfile full_profile() {
   profile.kernels.gemm.tiles.resize(16);
   profile.kernels.grouped_gemm.tiles.resize(16);
   profile.kernels.grouped_gemm_library.emplace().tiles.resize(16);
+  profile.kernels.gemm_fp8 = profile.kernels.gemm;
+  profile.kernels.grouped_gemm_fp8 = profile.kernels.grouped_gemm;
   return profile;
 }
 

@@ -43,6 +43,10 @@ struct Sizes {
             {"f", double(r.f)},
             {"ranks", r.ranks}};
   }
+  NamedSizes operator()(const FusedLayerRecord& r) const {
+    return {{"tokens", double(r.tokens)}, {"experts", r.experts}, {"top-k", r.top_k},
+            {"d", double(r.d)},           {"f", double(r.f)},     {"tensor parallel", r.tensor_parallel}};
+  }
   NamedSizes operator()(const ModelStepRecord& r) const {
     return {{"tokens a rank", double(r.tokens_per_rank)},
             {"keys", double(r.kv)},
@@ -101,6 +105,8 @@ std::string model_of(const Measurement& measurement) {
   if (const auto* layer = std::get_if<MoeLayerRecord>(&measurement.what))
     return layer->model.empty() ? fmt::format("d{}-f{}-e{}-k{}", layer->d, layer->f, layer->experts, layer->top_k)
                                 : layer->model;
+  if (const auto* fused = std::get_if<FusedLayerRecord>(&measurement.what))
+    return fmt::format("d{}-f{}-e{}-k{}", fused->d, fused->f, fused->experts, fused->top_k);
   if (const auto* step = std::get_if<ModelStepRecord>(&measurement.what)) return step->model;
   if (const auto* offload = std::get_if<OffloadRecord>(&measurement.what)) return offload->model;
   return "";

@@ -72,6 +72,10 @@ struct LeastSeconds {
     for (const auto& source : r.counts) copies += double(std::accumulate(source.begin(), source.end(), int64_t{0}));
     return 6 * copies * double(r.d) * double(r.f) / (gpu.bf16.flop_per_s * r.ranks);
   }
+  double operator()(const FusedLayerRecord& r) const {
+    const double products = 6.0 * double(r.tokens) * r.top_k * double(r.d) * double(r.f / r.tensor_parallel);
+    return products / peak_flops(gpu, r.precision);
+  }
   double operator()(const ModelStepRecord& r) const {
     return 6.0 * r.layers * double(r.tokens_per_rank) * r.top_k * double(r.d) * double(r.f) / gpu.bf16.flop_per_s;
   }

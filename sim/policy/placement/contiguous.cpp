@@ -5,9 +5,7 @@
 namespace moesim {
 namespace {
 
-Placement place_contiguous(const PlacementInput& in, const NoOptions&, Rng&) {
-  return place_each(in, [&](int32_t, int32_t expert) { return int64_t{expert} * in.gpus / in.experts; });
-}
+Placement place_contiguous(const PlacementInput& in, const NoOptions&, Rng&) { return contiguous_placement(in); }
 
 [[maybe_unused]] const bool registered =
     Registry<PlacementPolicy>::instance().add("contiguous", "experts in order, in equal blocks", place_contiguous);

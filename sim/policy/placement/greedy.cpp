@@ -10,10 +10,11 @@
 namespace moesim {
 namespace {
 
-size_t least_loaded_with_space(const std::vector<int64_t>& load, const std::vector<int32_t>& used, int32_t slots) {
+size_t least_loaded_with_space(const PlacementInput& in, const std::vector<int64_t>& load,
+                               const std::vector<int32_t>& used) {
   size_t best = load.size();
   for (size_t gpu = 0; gpu < load.size(); ++gpu)  // ties go by GPU number
-    if (used[gpu] < slots && (best == load.size() || load[gpu] < load[best])) best = gpu;
+    if (used[gpu] < slots_of(in, gpu) && (best == load.size() || load[gpu] < load[best])) best = gpu;
   CHECK(best < load.size());
   return best;
 }
@@ -28,7 +29,7 @@ std::vector<std::vector<GpuId>> place_layer(const PlacementInput& in, const std:
   std::vector<int64_t> load(size_t(in.gpus), 0);
   std::vector<int32_t> used(size_t(in.gpus), 0);
   for (const size_t expert : heaviest_first) {
-    const size_t gpu = least_loaded_with_space(load, used, in.slots_per_gpu);
+    const size_t gpu = least_loaded_with_space(in, load, used);
     hosts[expert] = {GpuId(gpu)};
     load[gpu] += past_load[expert];
     ++used[gpu];
@@ -37,7 +38,7 @@ std::vector<std::vector<GpuId>> place_layer(const PlacementInput& in, const std:
 }
 
 Placement place_greedy(const PlacementInput& in, const NoOptions&, Rng&) {
-  CHECK(int64_t{in.experts} <= int64_t{in.gpus} * in.slots_per_gpu);
+  CHECK(in.experts <= slots_total(in));
   Placement placement;
   for (const std::vector<int64_t>& past_load : in.past_load) placement.hosts.push_back(place_layer(in, past_load));
   return placement;

@@ -15,9 +15,9 @@ Placement place_random(const PlacementInput& in, const NoOptions&, Rng& rng) {
     std::iota(layer.begin(), layer.end(), 0);
     rng.shuffle(std::span(layer));
   }
-  return place_each(in, [&](int32_t layer, int32_t expert) {
-    return int64_t{place[size_t(layer)][size_t(expert)]} * in.gpus / in.experts;
-  });
+  const std::vector<GpuId> block = contiguous_gpus(in);
+  return place_each(in,
+                    [&](int32_t layer, int32_t expert) { return block[size_t(place[size_t(layer)][size_t(expert)])]; });
 }
 
 [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(

@@ -153,6 +153,8 @@ TEST(SetPointer, ReplacesCreatesAndAppends) {
   EXPECT_EQ(after_set("[1, 2]", "/1=7").children[1].text, "7");
   EXPECT_EQ(after_set("[1, 2]", "/-/x=7").children[2].find("x")->text, "7");
   EXPECT_EQ(after_set("[1, 2]", "/2=7").children.size(), 3u);
+  EXPECT_EQ(after_set(R"({"placement": "greedy"})", "/placement/policy=random").find("placement")->find("policy")->text,
+            "random");  // a policy by its bare name
 }
 
 TEST(SetPointer, RefusesWhatCannotBeSetAndNamesTheFlag) {

@@ -151,5 +151,37 @@ TEST(LayerTraffic, CountsAHandMadeCase) {
   EXPECT_EQ(traffic.rows, (std::vector<std::vector<int64_t>>{{0, 1}, {1, 1}}));
 }
 
+// A copy's part of an expert's tokens is met within one token by each dealing, whatever the shares are.
+TEST(LayerTraffic, GivesEachCopyItsShareOfTheTokens) {
+  Case c;
+  c.layout = {.gpus = 3, .gpus_per_node = 3, .tp = 1, .ep = 3};
+  c.routing = {.tokens = 100, .layers = 1, .experts = 2, .top_k = 1, .ids = {}, .first_token = {0, 50, 100, 100}};
+  for (int32_t token = 0; token < 100; ++token) c.routing.ids.push_back(token % 10 == 0 ? 1 : 0);
+  c.placement.hosts = {{{GpuId{0}, GpuId{1}, GpuId{2}}, {GpuId{0}}}};
+  const LayerTraffic even = whole(c, TokenCopies::per_gpu);
+  EXPECT_EQ(even.rows, (std::vector<std::vector<int64_t>>{{30, 10}, {30}, {30}}));
+
+  // 100 tokens on three GPUs: level at 33.3, of which the second expert fills 10 on GPU 0.
+  Rng rng(1);
+  const PolicyChoice<ReplicaPolicy> choice("least_loaded");
+  const LayerTraffic level =
+      layer_traffic(c.routing, c.placement, c.layout, TokenCopies::per_gpu, 0, 0, 1, {choice, {}}, rng);
+  EXPECT_NEAR(double(level.rows[0][0]), 23.3, 1);
+  EXPECT_NEAR(double(level.rows[1][0]), 33.3, 1);
+  EXPECT_NEAR(double(level.rows[2][0]), 33.3, 1);
+}
+
+// Nine tokens for an expert with two copies on one GPU and one on another: each of the three slots computes a third.
+TEST(LayerTraffic, CountsASecondCopyOnAGpuAsASlotOfItsOwn) {
+  Case c;
+  c.layout = {.gpus = 2, .gpus_per_node = 2, .tp = 1, .ep = 2};
+  c.routing = {.tokens = 9, .layers = 1, .experts = 1, .top_k = 1, .ids = {}, .first_token = {0, 9, 9}};
+  c.routing.ids.assign(9, 0);
+  c.placement.hosts = {{{GpuId{0}, GpuId{0}, GpuId{1}}}};
+  const LayerTraffic traffic = whole(c, TokenCopies::per_gpu);
+  EXPECT_EQ(traffic.rows, (std::vector<std::vector<int64_t>>{{3, 3}, {3}}));
+  EXPECT_EQ(traffic.copies, (std::vector<int64_t>{6, 3, 0, 0}));
+}
+
 }  // namespace
 }  // namespace moesim

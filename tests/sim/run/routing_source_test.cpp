@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sim/core/random.h"
+#include "sim/run/cluster.h"
 
 namespace moesim {
 namespace {
@@ -64,6 +65,92 @@ TEST(RouteStep, SpreadsAnAttentionRanksTokensOverItsTensorParallelGroup) {
   const Layout layout{.gpus = 4, .gpus_per_node = 4, .tp = 2, .ep = 4};
   const StepRouting routing = route_step(source_of(trace, 0), Batch{{{{5, 0}}, {{4, 0}}}}, layout, 0);
   EXPECT_EQ(routing.first_token, (std::vector<int64_t>{0, 2, 5, 7, 9}));
+}
+
+// OLMoE (top-8 of 64 in 16 layers) on two servers of two GPUs, 100 tokens each, in 4 steps.
+struct Drawn {
+  LoadedScenario loaded;
+  Layout layout;
+  Batch batch;
+  RoutingSource source;
+};
+Drawn drawn(const std::string& synthetic, const std::vector<std::string>& settings = {}) {
+  TraceStore traces;
+  std::vector<std::string> all = {"/routing/trace=", "/batch=[{\"new_tokens\":100}]", "/steps=4",
+                                  "/routing/synthetic=" + synthetic};
+  all.insert(all.end(), settings.begin(), settings.end());
+  Drawn drawn;
+  drawn.loaded = load_scenario(std::string(MOESIM_SOURCE_DIR) + "/tests/golden/scenarios/tiny-trace.json", all, traces);
+  drawn.layout = build_cluster(drawn.loaded).layout;
+  drawn.batch = batch_of(drawn.loaded.scenario, drawn.layout);
+  drawn.source = routing_of(drawn.loaded, drawn.layout, drawn.batch);
+  return drawn;
+}
+
+std::vector<int64_t> live_tokens(const StepRouting& routing) {
+  std::vector<int64_t> live;
+  for (size_t gpu = 0; gpu + 1 < routing.first_token.size(); ++gpu) {
+    live.push_back(0);
+    for (int64_t token = routing.first_token[gpu]; token < routing.first_token[gpu + 1]; ++token)
+      if (routing.choices(3, token)[0] != kNoExpert) ++live.back();
+  }
+  return live;
+}
+
+// From all of 100 to 40 of them, evenly.
+TEST(DriftingRouting, PadsTheTokensOfLaterGpusWhereSourcesAreRagged) {
+  const Drawn ragged = drawn(R"({"popularity":"ragged","live_min":0.4})");
+  EXPECT_EQ(live_tokens(route_step(ragged.source, ragged.batch, ragged.layout, 2)),
+            (std::vector<int64_t>{100, 80, 60, 40}));
+  const Drawn burst = drawn(R"({"popularity":"burst"})");
+  EXPECT_EQ(live_tokens(route_step(burst.source, burst.batch, burst.layout, 2)),
+            (std::vector<int64_t>{100, 100, 100, 100}));
+}
+
+// What was before the first step is as the first step: with a heat at which every token chooses all eight hot experts,
+// the past load is that of the first step but for its tokens, and not that of a step after the hot set has moved.
+TEST(DriftingRouting, KnowsBeforehandWhatTheFirstStepIsLike) {
+  const Drawn rotating = drawn(R"({"popularity":"rotating","period":2,"heat":8})");
+  const auto hot_of = [](const std::vector<int64_t>& load) {
+    std::vector<size_t> hot;
+    for (size_t expert = 0; expert < load.size(); ++expert)
+      if (load[expert] > 0) hot.push_back(expert);
+    return hot;
+  };
+  const auto hot_in = [&](int64_t step) {
+    const StepRouting routing = route_step(rotating.source, rotating.batch, rotating.layout, step);
+    std::vector<int64_t> load(64, 0);
+    for (int64_t token = 0; token < routing.tokens; ++token)
+      for (const uint16_t expert : routing.choices(5, token)) ++load[expert];
+    return hot_of(load);
+  };
+  const std::vector<size_t> past = hot_of(past_load(rotating.source)[5]);
+  EXPECT_EQ(past.size(), 8u);
+  EXPECT_EQ(hot_in(0), past);
+  EXPECT_EQ(hot_in(1), past);
+  EXPECT_NE(hot_in(2), past);
+}
+
+TEST(DriftingRouting, DrawsOtherTokensInEveryStepAndTheSameForTheSameSeed) {
+  const Drawn one = drawn(R"({"popularity":"balanced"})");
+  const Drawn same = drawn(R"({"popularity":"balanced"})");
+  const Drawn other = drawn(R"({"popularity":"balanced"})", {"/seed=2"});
+  const auto ids = [](const Drawn& d, int64_t step) { return route_step(d.source, d.batch, d.layout, step).ids; };
+  EXPECT_EQ(ids(one, 1), ids(same, 1));
+  EXPECT_NE(ids(one, 1), ids(one, 2));
+  EXPECT_NE(ids(one, 1), ids(other, 1));
+}
+
+// LongCat-Flash: of its experts 256 of 768 compute nothing; a token's choices of them reach none.
+TEST(DriftingRouting, DropsChoicesOfZeroExperts) {
+  const Drawn longcat = drawn(R"({"popularity":"balanced"})", {"/model=longcat-flash"});
+  const StepRouting routing = route_step(longcat.source, longcat.batch, longcat.layout, 0);
+  int64_t none = 0;
+  for (const uint16_t expert : routing.ids) {
+    if (expert == kNoExpert) ++none;
+    EXPECT_TRUE(expert == kNoExpert || expert < 512);
+  }
+  EXPECT_NEAR(double(none) / double(routing.ids.size()), 1.0 / 3, 0.02);
 }
 
 }  // namespace

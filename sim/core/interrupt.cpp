@@ -1,0 +1,7 @@
+#include "sim/core/interrupt.h"
+
+namespace moesim {
+
+std::atomic<bool> interrupted = false;
+
+}  // namespace moesim
