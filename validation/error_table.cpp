@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <deque>
 #include <iterator>
 #include <tuple>
 #include <utility>
@@ -103,6 +104,23 @@ ErrorTable error_table(std::span<const Comparison> compared) {
   return table;
 }
 
+std::vector<Comparison> taken_for(std::span<const Comparison> compared, std::span<const Comparison> other_machine) {
+  std::map<std::string, std::deque<const Comparison*>> measured;  // in the order of the files
+  const auto work = [](const Comparison& one) { return one.kind + "\n" + one.phase + "\n" + one.what; };
+  for (const Comparison& one : other_machine) measured[work(one)].push_back(&one);
+  std::vector<Comparison> taken;
+  for (const Comparison& one : compared) {
+    const auto same = measured.find(work(one));
+    if (same == measured.end() || same->second.empty()) continue;
+    const Comparison& other = *same->second.front();
+    same->second.pop_front();
+    taken.push_back(one);
+    taken.back().predicted_us = other.measured_us;
+    if (taken.back().dropped.empty()) taken.back().dropped = other.dropped;
+  }
+  return taken;
+}
+
 std::vector<ErrorRow> collective_rows(std::span<const Comparison> compared) {
   std::map<std::string, std::vector<const Comparison*>> all;
   std::map<std::pair<std::string, std::string>, std::vector<const Comparison*>> by_kind;
@@ -115,6 +133,14 @@ std::vector<ErrorRow> collective_rows(std::span<const Comparison> compared) {
   for (const auto& [bytes, members] : all) rows.push_back(row_of("collectives", "all", bytes, members));
   for (const auto& [key, members] : by_kind) rows.push_back(row_of(key.first, "all", key.second, members));
   return rows;
+}
+
+std::string beside_text(const ErrorTable& beside) {
+  size_t kind_width = 0;
+  for (const ErrorRow& row : beside.errors) kind_width = std::max(kind_width, row.kind.size());
+  std::string out = "another machine of the kind in the place of the prediction:\n";
+  for (const ErrorRow& row : beside.errors) out += row_text(row, kind_width, std::string("small").size());
+  return out;
 }
 
 std::string error_table_text(const ErrorTable& table, std::span<const Comparison> compared,

@@ -62,6 +62,17 @@ void fields(Visitor& v, ErrorTable& s) {
   v.required("errors", s.errors, "by kind, phase and size");
 }
 
+struct ErrorTableBeside {
+  std::vector<ErrorRow> errors;
+  std::vector<ErrorRow> beside;
+};
+
+template <class Visitor>
+void fields(Visitor& v, ErrorTableBeside& s) {
+  v.required("errors", s.errors, "by kind, phase and size");
+  v.required("beside", s.beside, "the same of another machine's times taken for these");
+}
+
 // Why a phase of a measurement is left out, or "": the rules of docs/validation.md.
 std::string reason_to_drop(const Measurement& measurement, const PhaseTime& time);
 
@@ -80,9 +91,16 @@ ErrorSummary error_summary(const std::vector<double>& errors);
 
 ErrorTable error_table(std::span<const Comparison> compared);
 
+// The times of another machine in the place of predictions: of the same kind, phase and work, in the order of the
+// files. What it did not measure is left out.
+std::vector<Comparison> taken_for(std::span<const Comparison> compared, std::span<const Comparison> other_machine);
+
 // Collectives once more, by bytes: all kinds together as "collectives", then each. `size` is Comparison::bytes. The
 // report shows these rows; the JSON has those of error_table() alone, whose sizes programs know.
 std::vector<ErrorRow> collective_rows(std::span<const Comparison> compared);
+
+// Rows as those of the table, without a head.
+std::string beside_text(const ErrorTable& beside);
 
 std::string error_table_text(const ErrorTable& table, std::span<const Comparison> compared,
                              const std::map<std::string, int64_t>& not_predicted);

@@ -7,9 +7,7 @@ namespace moesim {
 namespace {
 
 // The `part`-th of `parts` slices of `count` that differ by one at most.
-int64_t slice(int64_t count, int64_t part, int64_t parts) {
-  return count * (part + 1) / parts - count * part / parts;
-}
+int64_t slice(int64_t count, int64_t part, int64_t parts) { return count * (part + 1) / parts - count * part / parts; }
 
 }  // namespace
 

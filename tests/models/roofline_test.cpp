@@ -18,7 +18,8 @@ CostModel ideal_model() {
   model.gpu.bf16 = FlopRate{4e12};
   model.gpu.memory_bandwidth = Rate{1e12};
   KernelParameters& k = model.kernels;
-  k.gemm.launch = k.grouped_gemm.launch = k.attention.launch = Duration{};
+  k.gemm.launch = k.grouped_gemm.launch = k.attention.launch = k.attention.launch_decode = Duration{};
+  k.attention.ends = 1;
   k.gemm.memory = k.grouped_gemm.memory = k.attention.memory = k.attention.compute = 1;
   k.gemm.tiles = {{128, 256, 1, 0}, {128, 128, 1, 0}, {64, 128, 1, 0}};
   k.grouped_gemm.tiles = {{64, 128, 1, 0}, {128, 256, 1, 0}};
@@ -191,8 +192,10 @@ TEST(GroupedGemm, MayChooseItsTileByMeanRows) {
   model.kernels.grouped_gemm.choice = TileChoice::mean_rows;
   model.kernels.grouped_gemm.mean_rows_max = 64;
   expect_ps(kernel_time(model, GroupedGemm{rows, 128, 1024}), 16'777'216);
-  model.kernels.grouped_gemm.mean_rows_max = 32;
+  model.kernels.grouped_gemm.mean_rows_max = 20;
   expect_ps(kernel_time(model, GroupedGemm{rows, 128, 1024}), 4 * 16'777'216);
+  model.kernels.grouped_gemm.mean_rows_max = 21;  // 65 rows over three groups are 21 whole ones
+  expect_ps(kernel_time(model, GroupedGemm{rows, 128, 1024}), 16'777'216);
 }
 
 struct RandomKernels {

@@ -39,6 +39,9 @@ MeasurementFile sizes(Rng& rng) {
     }
   for (const int64_t length : {128, 1024, 4096, 8192}) {
     add(AttentionRecord{4, length, length, 32, 8, 128, 128, false});
+    add(AttentionRecord{1, length / 8, length / 8, 32, 8, 128, 128, false});
+    add(AttentionRecord{2, length / 16, length / 16, 32, 8, 128, 128, false});
+    add(AttentionRecord{1, length / 32, length / 32, 32, 8, 128, 128, false});
     for (const int64_t batch : {1, 16, 64}) add(AttentionRecord{batch, 1, length, 32, 8, 128, 128, false});
   }
   for (int64_t bytes = 1024; bytes <= 1 << 28; bytes *= 4) add(CopyRecord{"host_pinned", "device", bytes, 1});
@@ -66,6 +69,7 @@ DeviceProfile random_truth(Rng& rng) {
   set("kernels/gemm/launch", 1.5e6, 4e6);
   set("kernels/gemm/memory", 0.7, 0.95);
   set("kernels/gemm/tiles/0/compute", 0.65, 0.9);
+  for (TileParameters& tile : truth.kernels.gemm.tiles) tile.compute = truth.kernels.gemm.tiles[0].compute;
   set("kernels/grouped_gemm/launch", 3e6, 9e6);
   set("kernels/grouped_gemm/memory", 0.6, 0.95);
   set("kernels/attention/launch", 5e6, 12e6);

@@ -172,5 +172,18 @@ TEST(ScatterPlot, OfNothingIsStillAPicture) {
   EXPECT_NE(scatter_plot_svg({}, "nothing").find("</svg>"), std::string::npos);
 }
 
+// Of two equal works the first of one machine meets the first of the other; what one lacks is in no row.
+TEST(TakenFor, PutsTheTimesOfAnotherMachineInThePlaceOfPredictions) {
+  const auto measured = [](const char* what, double us) {
+    return Comparison{"a.json", 0, "gemm", "all", "all", what, us, 1, ""};
+  };
+  const std::vector<Comparison> here{measured("x", 10), measured("x", 20), measured("y", 5)};
+  const std::vector<Comparison> there{measured("z", 1), measured("x", 11), measured("x", 15)};
+  const std::vector<Comparison> taken = taken_for(here, there);
+  ASSERT_EQ(taken.size(), 2u);
+  EXPECT_NEAR(taken[0].error(), 0.1, 1e-12);
+  EXPECT_NEAR(taken[1].error(), -0.25, 1e-12);
+}
+
 }  // namespace
 }  // namespace moesim

@@ -18,6 +18,8 @@ PredictionModel round_model() {
   DeviceProfile& profile = model.profile;
   profile.name = "round/test";
   profile.kernels.gemm.launch = profile.kernels.grouped_gemm.launch = profile.kernels.attention.launch = 1_us;
+  profile.kernels.attention.launch_decode = 1_us;
+  profile.kernels.attention.ends = 1;
   profile.kernels.gemm.memory = profile.kernels.grouped_gemm.memory = profile.kernels.attention.memory = 1;
   KernelParameters& kernels = profile.kernels;
   for (PassParameters* pass : {&kernels.norm, &kernels.regroup, &kernels.unregroup, &kernels.unpermute, &kernels.swiglu,

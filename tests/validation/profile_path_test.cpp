@@ -41,7 +41,7 @@ TEST(ProfilePath, LooksWithoutChanging) {
 TEST(ProfilePath, ListsTheNumbersThatMayTakeAnyValue) {
   DeviceProfile profile;
   EXPECT_EQ(numbers_below(profile, "kernels/gate"),
-            (std::vector<std::string>{"kernels/gate/launch", "kernels/gate/memory"}));
+            (std::vector<std::string>{"kernels/gate/launch", "kernels/gate/memory", "kernels/gate/written"}));
   EXPECT_EQ(numbers_below(profile, "copies"), std::vector<std::string>{});
   profile.copies.peer = CopyParameters{1_us, 100_GBps};
   EXPECT_EQ(numbers_below(profile, "copies"),

@@ -247,11 +247,11 @@ FitPart offload_part() {
 }
 
 // What layers say of other parts' parameters, the joint fit hears.
-FitPart layers_part(const DeviceProfile& profile) {
+FitPart layers_part() {
   FitPart part;
   part.name = "layers";
   part.form = "the whole MoE layer, simulated; long products lose to the power limit";
-  part.parameters = all_below(profile, "kernels/throttle");
+  part.parameters = {{"kernels/throttle/most", 1e-3, 1}, {"kernels/throttle/half", 1e9, 1e11}};  // 1 to 100 ms
   part.noise = [](const Measurement& m, const std::string& phase) {
     const auto* layer = as<MoeLayerRecord>(m);
     if (!layer || phase != "layer") return 0.0;
@@ -305,7 +305,7 @@ std::vector<FitPart> fit_parts(const DeviceProfile& profile, const GpuSpec& gpu)
   parts.push_back(collectives_part(gpu));
   parts.push_back(cpu_part(profile));
   parts.push_back(offload_part());
-  parts.push_back(layers_part(profile));
+  parts.push_back(layers_part());
   parts.push_back(steps_part("steps", "graph", kStepNoise));
   parts.push_back(steps_part("steps_eager", "eager", kPhaseNoise));
   return parts;

@@ -15,7 +15,7 @@ struct FitParameter {
   std::string path;  // profile_path.h
   double low = 0;    // above 0, where the profile's own range begins at 0
   double high = 0;
-  bool is_rate = false;  // of which less than `low` is a fault; of a time it is merely nothing
+  bool is_rate = false;             // of which less than `low` is a fault; of a time it is merely nothing
   std::vector<std::string> tied{};  // paths that take the same value, as data do not tell them apart
 };
 

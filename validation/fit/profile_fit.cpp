@@ -175,8 +175,7 @@ FittedProfile fit_profile(const DeviceProfile& start, const Observations& observ
 void round_parameters(DeviceProfile& profile, const std::vector<FitPart>& parts) {
   for (const FitPart& part : parts)
     for (const FitParameter& parameter : part.parameters)
-      if (const auto value = profile_value(profile, parameter.path))
-        set_parameter(profile, parameter, rounded(*value));
+      if (const auto value = profile_value(profile, parameter.path)) set_parameter(profile, parameter, rounded(*value));
 }
 
 }  // namespace moesim
