@@ -105,8 +105,7 @@ struct ElementWise {
   int64_t values_written = 0;
 };
 
-// silu(gate) * up of [rows, 2 * intermediate], in PyTorch's two passes: 3 values read and 2 written for each result. As
-// one kernel it reads 2 and writes 1.
+// silu(gate) * up of [rows, 2 * intermediate]. Each result reads 3 values and writes 2 in two kernels, 2 and 1 in one.
 struct SwiGlu {
   int64_t rows = 0;
   int64_t intermediate = 0;
