@@ -105,7 +105,7 @@ struct ElementWise {
   int64_t values_written = 0;
 };
 
-// silu(gate) * up of [rows, 2 * intermediate], in PyTorch's two passes: 3 values read and 2 written for each result.
+// silu(gate) * up of [rows, 2 * intermediate]. Each result reads 3 values and writes 2 in two kernels, 2 and 1 in one.
 struct SwiGlu {
   int64_t rows = 0;
   int64_t intermediate = 0;

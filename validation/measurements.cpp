@@ -79,7 +79,7 @@ MeasurementFile parse_measurements(const std::string& text, const std::string& s
   const JsonNode* const format = root.find("format");
   file.format = format == nullptr ? "pytorch" : format->text;
   if (is_foreign(root) || (file.format != "pytorch" && file.format != "moesim-bench"))
-    throw ConfigError(source, "not a file of measurements: neither of moesim-bench nor of scripts/measure_pytorch.py");
+    throw ConfigError(source, "not a file of measurements: neither of moesim-bench nor of scripts/measure_pytorch");
   const bool of_bench = file.format == "moesim-bench";
   if (of_bench) require_format_version(root, 1, source);
 

@@ -1,4 +1,4 @@
-// What was measured on a machine, from the files of moesim-bench and of scripts/measure_pytorch.py.
+// What was measured on a machine, from the files of moesim-bench and of scripts/measure_pytorch.
 #pragma once
 
 #include <cstdint>

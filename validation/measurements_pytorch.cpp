@@ -1,4 +1,4 @@
-// Records as scripts/measure_pytorch.py writes them: medians, one time or several a record.
+// Records as scripts/measure_pytorch writes them: medians, one time or several a record.
 
 #include <fmt/core.h>
 
@@ -185,7 +185,7 @@ void read_step(Reading& r) {
   step.tokens_per_rank = r.record.integer("tokens_per_rank", 1, 1 << 24);
   step.kv = r.record.integer("kv", 1, 1 << 24);
   step.ranks = r.world;
-  // Steps of scripts/measure_pytorch.py, which names their seed, put back and sum as layers do. Those of older files
+  // Steps of scripts/measure_pytorch, which names their seed, put back and sum as layers do. Those of older files
   // are shorter by what index_add costs.
   step.scatters = r.record.has("seed") && !r.record.has("way_back");
   if (step.heads % step.kv_heads != 0) r.record.fault("kv_heads", "does not divide `heads`");

@@ -14,7 +14,8 @@ std::vector<int64_t> balanced_rows(int64_t copies, int32_t experts) {
 }  // namespace
 
 std::vector<KernelCost> fused_layer_kernels(const CostModel& cost, const FusedLayerRecord& layer) {
-  // SGLang gives Cutlass the models whose experts have no gate matrix, of which the files do not speak.
+  // Cutlass's take three to four times as long as their weights take to read, even with few tokens: other work than
+  // this.
   if (layer.kernel.find("cutlass") != std::string::npos) return {};
   const int64_t copies = layer.tokens * layer.top_k;
   const int64_t f = layer.f / layer.tensor_parallel;

@@ -110,23 +110,32 @@ Duration run_schedule(Server& server, const StepCase& step, const Schedule& sche
   return start + server.run(graph.graph);
 }
 
+// What the records of layers and of steps say alike, with `counts` of each layer.
+template <class Record>
+StepCase case_of(const PredictionModel& model, const Record& record, std::span<const Counts> counts,
+                 const Server& server) {
+  const auto layers = int32_t(counts.size());
+  StepCase step;
+  LlmSpec& llm = step.model.llm;
+  llm.layers = layers;
+  llm.hidden = record.d;
+  llm.experts = record.experts;
+  llm.top_k = record.top_k;
+  llm.moe_intermediate = record.f;
+  step.model.layout = {record.ranks, record.ranks, 1, record.ranks};
+  step.model.gpu = cost_model_of(model, record.scatters);
+  step.model.host = model.profile.host;
+  step.routing = routing_of(counts, record.tokens_per_rank, record.top_k, record.experts);
+  step.placement = contiguous(layers, record.experts, record.ranks);
+  step.communication = communication_of(model, server, record.d);
+  return step;
+}
+
 StepCase layer_case(const PredictionModel& model, const MoeLayerRecord& layer, Launch launch, const Server& server) {
-  StepCase result;
-  LlmSpec& llm = result.model.llm;
-  llm.layers = 1;
-  llm.hidden = layer.d;
-  llm.experts = layer.experts;
-  llm.top_k = layer.top_k;
-  llm.moe_intermediate = layer.f;
-  result.model.layout = {layer.ranks, layer.ranks, 1, layer.ranks};
-  result.model.gpu = cost_model_of(model, layer.scatters);
+  StepCase result = case_of(model, layer, std::array{layer.counts}, server);
   result.model.gpu.kernels.norm.kernels = 0;  // a layer alone has no norm
   result.model.launch = launch;
-  result.model.host = model.profile.host;
   result.batch.ranks.assign(size_t(layer.ranks), {{layer.tokens_per_rank, 0}});
-  result.routing = routing_of(std::array{layer.counts}, layer.tokens_per_rank, layer.top_k, layer.experts);
-  result.placement = contiguous(1, layer.experts, layer.ranks);
-  result.communication = communication_of(model, server, layer.d);
   return result;
 }
 
@@ -188,26 +197,15 @@ std::vector<Predicted> predict_layer(const PredictionModel& model, const MoeLaye
 std::vector<Predicted> predict_step(const PredictionModel& model, const ModelStepRecord& record,
                                     std::span<const PhaseTime> phases) {
   Server server(model, record.ranks);
-  StepCase step;
+  StepCase step = case_of(model, record, record.counts, server);
   LlmSpec& llm = step.model.llm;
-  llm.layers = record.layers;
-  llm.hidden = record.d;
   llm.heads = record.heads;
   llm.kv_heads = record.kv_heads;
   llm.head_dim = record.head_dim;
-  llm.experts = record.experts;
-  llm.top_k = record.top_k;
-  llm.moe_intermediate = record.f;
-  step.model.layout = {record.ranks, record.ranks, 1, record.ranks};
-  step.model.gpu = cost_model_of(model, record.scatters);
-  step.model.host = model.profile.host;
   const std::vector<Request> requests = record.prefill
                                             ? std::vector<Request>{{record.tokens_per_rank, 0}}
                                             : std::vector<Request>(size_t(record.tokens_per_rank), {1, record.kv - 1});
   step.batch.ranks.assign(size_t(record.ranks), requests);
-  step.routing = routing_of(record.counts, record.tokens_per_rank, record.top_k, record.experts);
-  step.placement = contiguous(record.layers, record.experts, record.ranks);
-  step.communication = communication_of(model, server, record.d);
   const Schedule schedule = blocks_in_sequence(record.layers);
   std::vector<Predicted> predicted;
   for (const PhaseTime& time : phases) {

@@ -48,6 +48,26 @@ TEST(DenseGemm, TakesOneTilesTimeWhenItsTilesFillTheGpu) {
   EXPECT_EQ(cost.flops, 2.0 * 128 * 1024 * 2048);
 }
 
+// Weights in fp8, as the activations are: 16,777,216 + 4,096 bytes, and 8,192 of results in bf16; before, another
+// kernel reads 4,096 activations in bf16 and writes them in fp8, 12,288 bytes.
+TEST(DenseGemm, OfFp8QuantisesItsActivationsWhereItHasKernelsOfItsOwn) {
+  CostModel model = memory_only();
+  model.gpu.fp8 = FlopRate{2e30};
+  expect_ps(kernel_time(model, DenseGemm{1, 4096, 4096, Precision::fp8}), 16'789'504);
+  model.kernels.gemm_fp8 = model.kernels.gemm;
+  expect_ps(kernel_time(model, DenseGemm{1, 4096, 4096, Precision::fp8}), 16'801'792);
+}
+
+// Twice the rate in fp8, of which its kernels reach half: as long as in bf16, which they do not change.
+TEST(DenseGemm, OfFp8HasRatesOfItsOwn) {
+  CostModel model = compute_only();
+  model.gpu.fp8 = FlopRate{8e12};
+  model.kernels.gemm_fp8 = model.kernels.gemm;
+  for (TileParameters& tile : model.kernels.gemm_fp8->tiles) tile.compute = 0.5;
+  expect_ps(kernel_time(model, DenseGemm{128, 1024, 2048, Precision::fp8}), 134'217'728);
+  expect_ps(kernel_time(model, DenseGemm{128, 1024, 2048}), 134'217'728);
+}
+
 // One more column needs a fifth column of 128 x 256, or 9 tiles of 128 x 128 (3 waves of half the time), or 18 of
 // 64 x 128 (5 waves of a quarter): 1.25 of the time of four.
 TEST(DenseGemm, PaysAWholeWaveForOneMoreTile) {
@@ -148,6 +168,31 @@ TEST(Attention, LatentCacheIsReadOnceForAllHeads) {
                 .values_are_keys = true,
                 .cache = Precision::bf16};
   EXPECT_EQ(kernel_cost(ideal_model(), mla).memory, Bytes{1'000 * 1'152 + 128 * (576 + 512) * 2});
+}
+
+// 2 KV heads of 40 ns and 8 heads of 10 ns are 160 ns of one SM, of which there are 4. A prefill has none of it.
+TEST(Attention, ADecodesBlocksTakeTheirTimeBesideTheBytes) {
+  const std::vector<RequestLength> decode{{1, 999}};
+  const std::vector<RequestLength> prefill{{16, 999}};
+  CostModel model = memory_only();
+  const auto time = [&](const std::vector<RequestLength>& requests) {
+    return kernel_time(model, Attention{requests, 8, 2, 64, 64});
+  };
+  const Duration before = time(decode);
+  const Duration prefill_before = time(prefill);
+  model.kernels.attention.decode_kv_head = 40_ns;
+  model.kernels.attention.decode_head = 10_ns;
+  expect_ps(time(decode) - before, 40'000);
+  EXPECT_EQ(time(prefill), prefill_before);
+}
+
+// Keys and values of 1,015 tokens are 2 x 2 x 64 x 2 bytes each; at half the bandwidth they take that time once more.
+TEST(Attention, APrefillMayReachLessOfTheMemoryThanADecode) {
+  const std::vector<RequestLength> prefill{{16, 999}};
+  CostModel model = memory_only();
+  const Duration before = kernel_time(model, Attention{prefill, 8, 2, 64, 64});
+  model.kernels.attention.memory_prefill = 0.5;
+  expect_ps(kernel_time(model, Attention{prefill, 8, 2, 64, 64}) - before, 1'015 * 512);
 }
 
 TEST(Attention, AMixedBatchCostsNoMoreThanItsPartsApart) {

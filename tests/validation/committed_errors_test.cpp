@@ -41,10 +41,13 @@ TEST(CommittedErrors, OfLayersStepsAndOffloadAreThoseOfTheTable) {
 
 TEST(CommittedErrors, OfOurOwnKernelsAreThoseOfTheTable) {
   for (const char* file : {"h100x1", "h100x2"}) expect_golden(file, "h100-sxm-80", "moesim-bench");
+  expect_golden("h200x1", "h200-sxm-141", "moesim-bench");
 }
 
 TEST(CommittedErrors, OfServingEnginesAreThoseOfTheTable) {
-  for (const char* file : {"h100_moe_fp8_block_sglang", "h100_gemm_fp8_vllm", "h100_attention_decode_vllm"})
+  for (const char* file :
+       {"h100_gemm_bf16_vllm", "h100_gemm_fp8_vllm", "h100_attention_prefill_vllm", "h100_attention_decode_vllm",
+        "h100_mla_prefill_sglang", "h100_moe_bfloat16_sglang", "h100_moe_fp8_block_sglang", "h100_nccl"})
     expect_golden(file, "h100-sxm-80", "sglang");
 }
 

@@ -312,5 +312,16 @@ TEST(OverlapPrediction, SlowsBothWhileBothRun) {
   EXPECT_NEAR(overlap("copy"), 100, 1e-9);
 }
 
+// Two experts with two rows each, f 10 halved by tensor parallelism; a byte takes a nanosecond, each of the five
+// kernels 1 us. The gate's 112 values are 224 bytes; weights of 2 x 10 x 1,000, rows and results are 48,080; SwiGLU's 3
+// x 4 x 5 values 120; weights of 2 x 1,000 x 5, rows and results 28,040; four rows read and four written 16,000.
+TEST(Predict, ALayerOfAServingEngineIsItsKernelsOneAfterAnother) {
+  FusedLayerRecord layer{1000, 10, 2, 1, 4, 2, Precision::bf16, "fused_moe_triton"};
+  const Measurement whole = measurement_of(layer, Launch::graph);
+  EXPECT_NEAR(predicted_us(round_model(), whole, "all"), 97.464, 0.002);
+  layer.kernel = "cutlass_moe";
+  EXPECT_TRUE(predict(round_model(), measurement_of(layer, Launch::graph)).empty());
+}
+
 }  // namespace
 }  // namespace moesim

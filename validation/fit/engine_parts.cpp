@@ -12,7 +12,7 @@ FitPart gemm_fp8_part(const DeviceProfile& profile) {
   part.parameters = all_below(profile, part.name);
   part.choices = {whole_numbers("kernels/gemm_fp8/split_k", {128, 256, 512, 1024, 2048, 4096})};
   part.noise = [](const Measurement& m, const std::string&) {
-    const auto* gemm = std::get_if<GemmRecord>(&m.what);
+    const auto* gemm = as<GemmRecord>(m);
     return gemm && gemm->precision == Precision::fp8 ? kernel_noise(m) : 0.0;
   };
   return part;
@@ -24,7 +24,7 @@ FitPart grouped_gemm_fp8_part(const DeviceProfile& profile) {
   part.form = "as kernels/grouped_gemm, with the quantisation of activations; fitted to whole layers of one time";
   part.parameters = all_below(profile, part.name);
   part.noise = [](const Measurement& m, const std::string&) {
-    const auto* layer = std::get_if<FusedLayerRecord>(&m.what);
+    const auto* layer = as<FusedLayerRecord>(m);
     return layer && layer->precision == Precision::fp8 ? kernel_noise(m) : 0.0;
   };
   return part;
@@ -48,15 +48,15 @@ void fuse_passes(KernelParameters& kernels) {
 }
 
 void prepare_engine_record(KernelParameters& kernels, const Measurement& m) {
-  const auto* gemm = std::get_if<GemmRecord>(&m.what);
+  const auto* gemm = as<GemmRecord>(m);
   if (gemm && gemm->precision == Precision::fp8 && !kernels.gemm_fp8) kernels.gemm_fp8 = GemmParameters{};
-  const auto* attention = std::get_if<AttentionRecord>(&m.what);
+  const auto* attention = as<AttentionRecord>(m);
   if (attention && attention->q > 1 && !kernels.attention.memory_prefill) kernels.attention.memory_prefill = 0.2;
   if (attention && attention->q == 1 && !kernels.attention.decode_head) {
     kernels.attention.decode_kv_head = 3_us;
     kernels.attention.decode_head = 30_ns;
   }
-  if (!std::holds_alternative<FusedLayerRecord>(m.what)) return;
+  if (!as<FusedLayerRecord>(m)) return;
   fuse_passes(kernels);
   if (kernels.grouped_gemm_fp8) return;
   kernels.grouped_gemm = triton_tiles(kernels.grouped_gemm);
