@@ -59,7 +59,7 @@ TEST(CommittedProfiles, AreNoFasterThanTheirDataSheets) {
 }
 
 TEST(CommittedErrors, OfAnotherGpuAreSmallerByDataSheetsThanWithout) {
-  expect_golden("h200x1", "h200-sxm-141");
+  for (const char* file : {"h200x1", "h200x2"}) expect_golden(file, "h200-sxm-141");
   const auto large_layers = [](const ErrorTable& table) {
     for (const ErrorRow& row : table.errors)
       if (row.kind == "moe_layer" && row.phase == "layer" && row.size == "large") return row.median;
