@@ -16,7 +16,7 @@ from pathlib import Path
 from paper_results import report
 from paper_results.fit import fit
 from paper_results.paper_file import PaperError, read_paper
-from paper_results.runs import ROOT, Runner
+from paper_results.runs import ROOT, runners_of
 
 PAGE = ROOT / "docs" / "papers.md"
 EXAMPLES = """examples:
@@ -55,9 +55,9 @@ def papers_of(options):
 def rows_of(paper, options):
     rows = []
     with tempfile.TemporaryDirectory(prefix="papers-") as folder:
-        runner = Runner(options.moesim, paper, options.data, folder)
+        runners = runners_of(options.moesim, paper, options.data, folder)
         for row in paper["rows"]:
-            rows.append(report.judge(paper, row, runner))
+            rows.append(report.judge(paper, row, runners))
             print(f"{paper['name']}: {row['id']}: {rows[-1].status}", file=sys.stderr)
     return rows
 

@@ -1,13 +1,14 @@
 """Finds the constants that a paper's file names for a fit, from the rows that it names. Nothing is written."""
 
+import statistics
 import tempfile
 
 from paper_results.paper_file import PaperError, constants_of
-from paper_results.runs import Runner
+from paper_results.runs import runners_of
 
 GOLDEN = (5 ** 0.5 - 1) / 2
-NARROWINGS = 16  # of a constant's range, to a 2,000th
-SWEEPS = 3       # over the constants, where there are several
+NARROWINGS = 12  # of a constant's range, to a 300th
+SWEEPS = 2       # over the constants, where there are several
 
 
 def target(expect):
@@ -20,8 +21,9 @@ def miss(moesim, paper, data, constants):
     """Sum of squared relative errors of the rows that are fitted to."""
     rows = [row for row in paper["rows"] if row["id"] in paper["fit"]["rows"]]
     with tempfile.TemporaryDirectory(prefix="papers-") as folder:
-        runner = Runner(moesim, paper, data, folder, constants)
-        return sum((runner.figure(row) / target(row["expect"]) - 1) ** 2 for row in rows)
+        runners = runners_of(moesim, paper, data, folder, constants)
+        means = [statistics.fmean(runner.figure(row) for runner in runners) for row in rows]
+    return sum((mean / target(row["expect"]) - 1) ** 2 for mean, row in zip(means, rows))
 
 
 def least(function, low, high):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 FIT_CONSTANTS_MAX = 3  # of a paper; with more of them a fit would explain anything
 KEYS = {
-    "paper": {"format_version", "name", "title", "source", "read", "assumptions", "constants", "fit", "traces", "runs",
-              "rows"},
+    "paper": {"format_version", "name", "title", "source", "read", "assumptions", "constants", "fit", "seeds", "traces",
+              "runs", "rows"},
     "constant": {"name", "value", "unit", "how", "range"},
     "run": {"scenario", "like", "problem", "policy", "set"},
     "row": {"id", "claim", "source", "figure", "unit", "digits", "expect", "misses"},
@@ -90,6 +90,11 @@ def read_paper(path):
 
 def constants_of(paper):
     return {constant["name"]: constant["value"] for constant in paper.get("constants", [])}
+
+
+def seeds_of(paper):
+    """Each is the constant `seed` of runs of their own; a row's figure is the mean over them."""
+    return paper.get("seeds", [1])
 
 
 def fill(value, constants):

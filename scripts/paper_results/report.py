@@ -1,6 +1,7 @@
 """The rows of all papers with what was simulated for them, as text, JSON, and the generated part of docs/papers.md."""
 
 import json
+import statistics
 from dataclasses import dataclass
 
 from paper_results.paper_file import MissingData, meets
@@ -15,16 +16,20 @@ class Row:
     paper: str
     row: dict
     status: str      # meets, fitted, misses, skipped
-    value: object    # what was simulated; None where skipped
+    value: object    # what was simulated, the mean over the seeds; None where skipped
+    spread: tuple    # the least and the most over the seeds; empty where there is one
     note: str        # why it misses, or was skipped
     unexpected: bool  # the paper's file says otherwise
 
 
-def judge(paper, row, runner):
+def judge(paper, row, runners):
     try:
-        value = runner.figure(row)
+        values = [runner.figure(row) for runner in runners]
     except MissingData as missing:
-        return Row(paper["name"], row, "skipped", None, str(missing), False)
+        return Row(paper["name"], row, "skipped", None, (), str(missing), False)
+    numbers = all(isinstance(value, (int, float)) for value in values)
+    value = statistics.fmean(values) if numbers and len(values) > 1 else values[0]
+    spread = (min(values), max(values)) if numbers and min(values) < max(values) else ()
     good = meets(row["expect"], value)
     known = row.get("misses", "")
     status = "misses" if not good else "fitted" if row["id"] in paper.get("fit", {}).get("rows", []) else "meets"
@@ -33,7 +38,7 @@ def judge(paper, row, runner):
         note = "no reason is given"
     if good and known:
         note = f"meets it, though the file says it misses: {known}"
-    return Row(paper["name"], row, status, value, note, good == bool(known))
+    return Row(paper["name"], row, status, value, spread, note, good == bool(known))
 
 
 def number(row, value):
@@ -64,14 +69,18 @@ def tolerance(row):
 
 
 def simulated(row):
-    return "-" if row.value is None else number(row.row, row.value)
+    if row.value is None:
+        return "-"
+    digits = row.row.get("digits", 1)
+    spread = f" ({row.spread[0]:.{digits}f} to {row.spread[1]:.{digits}f})" if row.spread else ""
+    return number(row.row, row.value) + spread
 
 
 def as_text(rows):
     lines = []
     for row in rows:
         lines.append(f"{row.paper:<10} {row.row['claim']:<68} {published(row.row) + tolerance(row.row):<26} "
-                     f"{simulated(row):>13}  {row.status}")
+                     f"{simulated(row):<27} {row.status}")
         if row.note:
             short = row.note if len(row.note) <= REASON_TEXT_MAX else row.note[:REASON_TEXT_MAX - 3] + "..."
             lines.append(f"{'':<10} {short}")
@@ -83,7 +92,7 @@ def as_text(rows):
 def as_json(rows):
     return json.dumps({"format_version": 1, "rows": [
         {"paper": row.paper, "id": row.row["id"], "claim": row.row["claim"], "expect": row.row["expect"],
-         "unit": row.row.get("unit", ""), "simulated": row.value, "status": row.status, "note": row.note}
+         "unit": row.row.get("unit", ""), "simulated": row.value, "spread": list(row.spread), "status": row.status, "note": row.note}
         for row in rows]}, indent=2) + "\n"
 
 

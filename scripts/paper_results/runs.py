@@ -6,21 +6,32 @@ from pathlib import Path
 
 from paper_results import made_routing, training_counts
 from paper_results.figures import evaluate, functions
-from paper_results.paper_file import MissingData, PaperError, constants_of, fill, resolved_run
+from paper_results.paper_file import MissingData, PaperError, constants_of, fill, resolved_run, seeds_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RUN_SECONDS_MAX = 600
 
 
-class Runner:
-    """What the runs of one paper answered, with the constants as they are or as a fit tries them."""
+def runners_of(moesim, paper, data, folder, constants=None):
+    """One for each seed, with the constants as they are or as a fit tries them."""
+    constants = constants_of(paper) | (constants or {})
+    runners = []
+    for seed in seeds_of(paper):
+        own = Path(folder) / str(seed)
+        own.mkdir()
+        runners.append(Runner(moesim, paper, data, own, constants | {"seed": seed}))
+    return runners
 
-    def __init__(self, moesim, paper, data, folder, constants=None):
+
+class Runner:
+    """What the runs of one paper answered."""
+
+    def __init__(self, moesim, paper, data, folder, constants):
         self.moesim = str(Path(moesim).resolve())
         self.paper = paper
         self.data = data
-        self.folder = Path(folder)
-        self.constants = constants_of(paper) | (constants or {})
+        self.folder = folder
+        self.constants = constants
         self.answers = {}
         self.traces = {}
 
