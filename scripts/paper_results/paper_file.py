@@ -98,12 +98,13 @@ def seeds_of(paper):
 
 
 def fill(value, constants):
-    """The same JSON with {"$": "NAME"} replaced by the constant of that name."""
+    """The same JSON with {"$": "NAME"} replaced by that constant, and with a "unit" beside it by a quantity."""
     if isinstance(value, dict):
-        if value.keys() == {"$"}:
+        if "$" in value and value.keys() <= {"$", "unit"}:
             if value["$"] not in constants:
                 raise PaperError(f"no constant is named {value['$']}")
-            return constants[value["$"]]
+            constant = constants[value["$"]]
+            return f"{constant} {value['unit']}" if "unit" in value else constant
         return {key: fill(child, constants) for key, child in value.items()}
     if isinstance(value, list):
         return [fill(child, constants) for child in value]

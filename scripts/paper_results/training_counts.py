@@ -129,7 +129,7 @@ def pairs(counts, rng):
 
 
 def trace(counts, spec):
-    """Routing of one recorded step: its first `train` microbatches, then the others rank by rank.
+    """Routing of one recorded step: its first `train` microbatches, then the next `judged` ones rank by rank.
 
     Read by one sequence a rank with as many new tokens as a microbatch has, the judged microbatches are a step each.
     Which tokens of a layer are which of the next is not recorded, and drawn.
@@ -137,9 +137,11 @@ def trace(counts, spec):
     place = counts.steps.index(spec["step"]) if spec["step"] in counts.steps else None
     if place is None:
         raise PaperError(f"{NAME}: step {spec['step']} is not recorded")
-    train = spec["train"]
+    train, judged = spec["train"], spec["judged"]
+    if train + judged > counts.microbatches:
+        raise PaperError(f"{NAME}: only {counts.microbatches} microbatches are recorded")
     order = [(rank, batch) for batch in range(train) for rank in range(counts.ranks)]
-    order += [(rank, batch) for rank in range(counts.ranks) for batch in range(train, counts.microbatches)]
+    order += [(rank, batch) for rank in range(counts.ranks) for batch in range(train, train + judged)]
     tokens = []
     for rank, batch in order:
         rng = random.Random(f"{spec['step']} {rank} {batch}")
