@@ -82,7 +82,8 @@ def write_trace(path, trace, experts):
 def balance(matrix):
     """Scales rows and columns until each adds up to 1, so that all experts are equally popular."""
     for _ in range(BALANCE_ROUNDS):
-        matrix = [[value / sum(row) for value in row] for row in matrix]
+        rows = [sum(row) for row in matrix]
+        matrix = [[value / total for value in row] for row, total in zip(matrix, rows)]
         columns = [sum(column) for column in zip(*matrix)]
         matrix = [[value / column for value, column in zip(row, columns)] for row in matrix]
     return matrix
