@@ -19,17 +19,17 @@ def normal(rng):
     return statistics.NormalDist().inv_cdf(rng.random() or 0.5)
 
 
-def layer_shares(experts, top_k, sigma, given, rng):
-    """Shares of a layer's choices: those given, and the rest by log-normal weights. None is chosen more than once."""
-    weights = [math.exp(sigma * normal(rng)) for _ in range(experts)]
-    shares = {int(expert): share for expert, share in given.items()}
+def shares_of(weights, top_k, given):
+    """Shares of a layer's choices: those given, the rest by weight. No expert is chosen by more than every token."""
+    shares = dict(given)
     while True:
-        free = [expert for expert in range(experts) if expert not in shares]
+        free = [expert for expert in range(len(weights)) if expert not in shares]
         left = 1 - sum(shares.values())
         total = sum(weights[expert] for expert in free)
         full = [expert for expert in free if left * weights[expert] / total > 1 / top_k]
         if not full:
-            return [shares.get(expert, left * weights[expert] / total if free else 0) for expert in range(experts)]
+            return [shares[expert] if expert in shares else left * weights[expert] / total
+                    for expert in range(len(weights))]
         shares |= {expert: 1 / top_k for expert in full}
 
 
@@ -51,13 +51,20 @@ def draw_layer(shares, top_k, tokens, rng):
 
 
 def trace_with_loads(spec):
-    """[token][layer][k] of experts whose loads are log-normal but for those that `given` tells, by layer and expert."""
+    """[token][layer][k] of experts whose loads are log-normal but for those that `given` tells, by layer and expert.
+
+    In the first half, which placements learn from, each expert's weight is off by a factor of log-deviation `drift`.
+    """
     layers = []
     for layer in range(spec["layers"]):
         rng = random.Random(f"{spec['seed']} {layer}")
-        given = spec.get("given", {}).get(str(layer), {})
-        shares = layer_shares(spec["experts"], spec["top_k"], spec["sigma"], given, rng)
-        layers.append(draw_layer(shares, spec["top_k"], spec["tokens"], rng))
+        weights = [math.exp(spec["sigma"] * normal(rng)) for _ in range(spec["experts"])]
+        given = {int(expert): share for expert, share in spec.get("given", {}).get(str(layer), {}).items()}
+        judged = shares_of(weights, spec["top_k"], given)
+        known = shares_of([share * math.exp(spec["drift"] * normal(rng)) for share in judged], spec["top_k"], {})
+        half = spec["tokens"] // 2
+        layers.append(draw_layer(known, spec["top_k"], half, rng) +
+                      draw_layer(judged, spec["top_k"], spec["tokens"] - half, rng))
     return [list(token) for token in zip(*layers)]
 
 
