@@ -106,14 +106,12 @@ def read_folder(folder):
 
 
 def read(data):
-    """From a folder that holds the .npz, or the artifact's `moe_trace`, or that is it."""
+    """From a folder that holds the .npz or the artifact's `moe_trace`."""
     data = Path(data)
     if (data / f"{NAME}.npz").is_file():
         return read_npz(data / f"{NAME}.npz")
     if (data / "moe_trace").is_dir():
         return read_folder(data / "moe_trace")
-    if data.is_dir() and any(re.search(r"\d+\D+\d+", path.name) for path in data.iterdir()):
-        return read_folder(data)
     raise MissingData(f"needs {NAME}, which is not in {data}")
 
 
