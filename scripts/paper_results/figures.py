@@ -26,19 +26,19 @@ def of_operations(result, names, field):
     return sum(entry[field] for entry in result["breakdown"] if entry["operation"] in names)
 
 
-def gpu_of_expert(slots, experts, gpus):
-    """Where each expert of a layer is; the first copy counts."""
-    gpu = [None] * experts
+def place_of_expert(slots, experts, places):
+    """On which of so many GPUs, or nodes, each expert of a layer is; the first copy counts."""
+    place = [None] * experts
     for slot, expert in reversed(list(enumerate(slots))):
         if expert >= 0:
-            gpu[expert] = slot * gpus // len(slots)
-    return gpu
+            place[expert] = slot * places // len(slots)
+    return place
 
 
-def crossings(case):
-    """How often a token changes its GPU on its way through the layers: mean over the tokens."""
+def crossings(case, places):
+    """How often a token changes its place, a GPU or a node, on its way through the layers: mean over the tokens."""
     experts = len(case["weights"][0])
-    homes = [gpu_of_expert(slots, experts, case["gpus"]) for slots in case["physical_to_logical"]]
+    homes = [place_of_expert(slots, experts, places) for slots in case["physical_to_logical"]]
     total = 0.0
     for layer, counts in enumerate(case["transitions"]):
         away = sum(count for pair, count in enumerate(counts)
@@ -56,7 +56,8 @@ def functions(answer):
         "exposed": lambda run, *names: of_operations(answer(run), names, "exposed_s"),
         "busiest": lambda run, *names: of_operations(answer(run), names, "busiest_gpu_s"),
         "slots": lambda run: answer(run)["physical_to_logical"],
-        "crossings": lambda run: crossings(answer(run)),
+        "crossings": lambda run: crossings(answer(run), answer(run)["gpus"]),
+        "node_crossings": lambda run: crossings(answer(run), answer(run)["nodes"]),
         "at": lambda run, pointer: at(answer(run), pointer),
         "min": min, "max": max, "mean": lambda *values: sum(values) / len(values),
     }

@@ -64,7 +64,7 @@ class Figures(unittest.TestCase):
     def test_crossings_count_changes_of_the_gpu(self):
         case = {"weights": [[5, 5]] * 3, "gpus": 2, "physical_to_logical": [[0, 1], [0, 1], [1, 0]],
                 "transitions": [[4, 1, 2, 3], [4, 1, 2, 3]]}
-        self.assertAlmostEqual(figures.crossings(case), 0.3 + 0.7)
+        self.assertAlmostEqual(figures.crossings(case, case["gpus"]), 0.3 + 0.7)
 
     def test_arithmetic_over_results_and_constants(self):
         calls = figures.functions({"a": {"step_time_s": 2.0, "breakdown": [
