@@ -76,7 +76,9 @@ def main(arguments):
         page = options.page.read_text(encoding="utf-8")
         now = report.generated(papers, rows, page)
         if options.write:
-            options.page.write_text(now, encoding="utf-8")
+            temporary = options.page.with_suffix(".new")
+            temporary.write_text(now, encoding="utf-8")
+            temporary.replace(options.page)
         elif now != page:
             print(f"{options.page} is not what scripts/papers.py --write makes of it", file=sys.stderr)
             failed = True
