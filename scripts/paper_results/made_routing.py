@@ -1,0 +1,119 @@
+"""Routing that is made to have published properties: traces with given loads, and transitions with given affinity.
+
+Python's random numbers and its order of operations are the same everywhere; results are rounded to whole tokens.
+"""
+
+import bisect
+import io
+import itertools
+import math
+import random
+import statistics
+import zipfile
+
+ORDERS = 64  # random orders of the experts, in which tokens draw in turn
+BALANCE_ROUNDS = 100
+
+
+def normal(rng):
+    return statistics.NormalDist().inv_cdf(rng.random() or 0.5)
+
+
+def shares_of(weights, top_k, given):
+    """Shares of a layer's choices: those given, the rest by weight. No expert is chosen by more than every token."""
+    shares = dict(given)
+    while True:
+        free = [expert for expert in range(len(weights)) if expert not in shares]
+        left = 1 - sum(shares.values())
+        total = sum(weights[expert] for expert in free)
+        full = [expert for expert in free if left * weights[expert] / total > 1 / top_k]
+        if not full:
+            return [shares[expert] if expert in shares else left * weights[expert] / total
+                    for expert in range(len(weights))]
+        shares |= {expert: 1 / top_k for expert in full}
+
+
+def draw_layer(shares, top_k, tokens, rng):
+    """For each token k different experts, each with probability k x share exactly: systematic sampling."""
+    orders = []
+    for _ in range(ORDERS):
+        order = list(range(len(shares)))
+        rng.shuffle(order)
+        sums = list(itertools.accumulate(top_k * shares[expert] for expert in order))
+        orders.append((order, [total / sums[-1] * top_k for total in sums]))
+    last = len(shares) - 1
+    chosen = []
+    for token in range(tokens):
+        order, sums = orders[token % ORDERS]
+        start = rng.random()
+        chosen.append([order[min(bisect.bisect_right(sums, start + k), last)] for k in range(top_k)])
+    return chosen
+
+
+def trace_with_loads(spec):
+    """[token][layer][k] of experts whose loads are log-normal but for those that `given` tells, by layer and expert.
+
+    In the first half, which placements learn from, each expert's weight is off by a factor of log-deviation `drift`.
+    """
+    layers = []
+    for layer in range(spec["layers"]):
+        rng = random.Random(f"{spec['seed']} {layer}")
+        weights = [math.exp(spec["sigma"] * normal(rng)) for _ in range(spec["experts"])]
+        given = {int(expert): share for expert, share in spec.get("given", {}).get(str(layer), {}).items()}
+        judged = shares_of(weights, spec["top_k"], given)
+        known = shares_of([share * math.exp(spec["drift"] * normal(rng)) for share in judged], spec["top_k"], {})
+        half = spec["tokens"] // 2
+        layers.append(draw_layer(known, spec["top_k"], half, rng) +
+                      draw_layer(judged, spec["top_k"], spec["tokens"] - half, rng))
+    return [list(token) for token in zip(*layers)]
+
+
+def npy(type_name, shape, data):
+    head = f"{{'descr': '{type_name}', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
+    head += " " * (-(len(head) + 11) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + data
+
+
+def write_trace(path, trace, experts):
+    """The .npz that docs/traces.md describes, for at most 255 experts."""
+    shape = (len(trace), len(trace[0]), len(trace[0][0]))
+    ids = io.BytesIO()
+    for token in trace:
+        for choices in token:
+            ids.write(bytes(choices))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("ids.npy"), npy("|u1", shape, ids.getvalue()))
+        archive.writestr(zipfile.ZipInfo("experts.npy"), npy("<i4", (), experts.to_bytes(4, "little")))
+
+
+def balance(matrix):
+    """Scales rows and columns until each adds up to 1, so that all experts are equally popular."""
+    for _ in range(BALANCE_ROUNDS):
+        rows = [sum(row) for row in matrix]
+        matrix = [[value / total for value in row] for row, total in zip(matrix, rows)]
+        columns = [sum(column) for column in zip(*matrix)]
+        matrix = [[value / column for value, column in zip(row, columns)] for row in matrix]
+    return matrix
+
+
+def transition_matrix(spec, rng):
+    experts = spec["experts"]
+    if spec["affinity"] == "uniform":
+        return [[1 / experts] * experts for _ in range(experts)]
+    if spec["affinity"] == "chain":
+        successor = list(range(experts))
+        rng.shuffle(successor)
+        return [[float(other == successor[expert]) for other in range(experts)] for expert in range(experts)]
+    return balance([[math.exp(spec["sigma"] * normal(rng)) for _ in range(experts)] for _ in range(experts)])
+
+
+def problem_with_affinity(spec):
+    """A case for `moesim place --problem`: [layer][expert x experts + expert of the next layer] tokens."""
+    rng = random.Random(spec["seed"])
+    per_expert = spec["tokens"] // spec["experts"]
+    transitions = []
+    for _ in range(spec["layers"] - 1):
+        matrix = transition_matrix(spec, rng)
+        transitions.append([round(per_expert * value) for row in matrix for value in row])
+    return {"name": "affinity", "weights": [[per_expert] * spec["experts"]] * spec["layers"],
+            "replicas": spec["experts"], "gpus": spec["gpus"], "nodes": spec.get("nodes", 1), "transitions": transitions}
