@@ -122,7 +122,7 @@ def write_domain(path, documents, bytes_max, document_bytes_max):
     with lzma.open(path, "wb", preset=6) as out:
         for text in documents:
             data = text.encode()
-            data = data[:min(document_bytes_max, bytes_max - total)].decode("utf-8", "ignore").encode()
+            data = data[:min(document_bytes_max, bytes_max - total - 1)].decode("utf-8", "ignore").encode()
             if len(data) < DOCUMENT_BYTES_MIN:
                 continue
             out.write(data + b"\0")

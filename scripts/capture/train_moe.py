@@ -29,13 +29,14 @@ from trace_file import write_trace
 
 try:
     import h5py  # noqa: F401  (asked for here, used by trace_file)
-    SUFFIX = ".h5"
+    FORMAT = "h5"
 except ImportError:
-    SUFFIX = ".npz"
+    FORMAT = "npz"
 
 PIECE_CHARACTERS = 20_000
 PIECE_CHARACTERS_MIN = 2_000
 HELD_OUT_EVERY = 40  # one piece of so many is kept from training, in every domain
+SCORED_TOKENS_MAX = 256  # the first of a document, whose scores of all experts are kept, so that many documents fit
 
 
 @dataclasses.dataclass
@@ -309,6 +310,7 @@ def record(model, preset, documents, scored_documents, device):
     model.eval()
     for experts in model.experts():
         experts.record = True
+    scored_length = min(preset.sequence, SCORED_TOKENS_MAX)
     ids, gate, all_ids, all_scores, losses = [], [], [], [], []
     with torch.no_grad():
         for number, (_, tokens) in enumerate(documents):
@@ -321,20 +323,18 @@ def record(model, preset, documents, scored_documents, device):
             gate.append(torch.stack([r[1] for r in recorded], 1).float().cpu().numpy())
             if number < scored_documents:
                 scores, order = torch.stack([r[2] for r in recorded], 1).sort(dim=-1, descending=True, stable=True)
-                all_ids.append(order.cpu().numpy())
-                all_scores.append(scores.float().cpu().numpy())
+                all_ids.append(order[:scored_length].cpu().numpy())
+                all_scores.append(scores[:scored_length].float().cpu().numpy())
 
-    def columns(count):
-        part, length = documents[:count], preset.sequence
-        return {"token": np.concatenate([tokens for _, tokens in part]),
+    def columns(count, length):
+        part = documents[:count]
+        return {"token": np.concatenate([tokens[:length] for _, tokens in part]),
                 "request": np.repeat(np.arange(len(part)), length),
                 "position": np.tile(np.arange(length), len(part)),
                 "domain": np.repeat([domain for domain, _ in part], length)}
 
-    trace = {"ids": np.concatenate(ids), "gate": np.concatenate(gate), **columns(len(documents))}
-    scores = None
-    if all_ids:
-        scores = {"ids": np.concatenate(all_ids), "gate": np.concatenate(all_scores), **columns(len(all_ids))}
+    trace = {"ids": np.concatenate(ids), "gate": np.concatenate(gate), **columns(len(documents), preset.sequence)}
+    scores = {"ids": np.concatenate(all_ids), "gate": np.concatenate(all_scores), **columns(len(all_ids), scored_length)}
     return trace, scores, float(np.mean(losses))
 
 
@@ -343,7 +343,8 @@ def run_preset(name, domains, tokenizer, data, held_out, arguments, device):
     note(f"{name}: {preset}")
     model, curve, steps = train(preset, tokenizer.size, data, arguments.seconds, device)
     documents = documents_to_record(held_out, tokenizer.encode, preset.sequence, arguments.tokens)
-    scored = arguments.scored_values // ((preset.layers - preset.dense_layers) * preset.experts * preset.sequence)
+    scored_length = min(preset.sequence, SCORED_TOKENS_MAX)
+    scored = arguments.scored_values // ((preset.layers - preset.dense_layers) * preset.experts * scored_length)
     trace, scores, loss = record(model, preset, documents, max(1, scored), device)
 
     parameters = sum(p.numel() for p in model.parameters())
@@ -354,9 +355,10 @@ def run_preset(name, domains, tokenizer, data, held_out, arguments, device):
              "source": "unseen text of Debian packages", "recorded": "PyTorch, scripts/capture/train_moe.py",
              "layer_numbers": list(range(preset.dense_layers, preset.layers))}
     out = pathlib.Path(arguments.out)
-    write_trace(out / (name + "-scores" + SUFFIX), scores,
+    suffix = "." + arguments.format
+    write_trace(out / (name + "-scores" + suffix), scores,
                 {**about, "recorded": about["recorded"] + "; the scores of all experts, by which top-k are chosen"})
-    write_trace(out / (name + SUFFIX), trace, about)
+    write_trace(out / (name + suffix), trace, about)
     load = [np.bincount(trace["ids"][:, layer].reshape(-1), minlength=preset.experts).tolist()
             for layer in range(trace["ids"].shape[1])]
     report = {**about, **dataclasses.asdict(preset), "parameters": parameters, "steps": steps, "trained_tokens": seen,
@@ -376,7 +378,8 @@ def main():
     parser.add_argument("--preset", default="moe64k8,moe128k6", help=f"of {', '.join(PRESETS)}; several with commas")
     parser.add_argument("--seconds", type=float, default=200, help="of training, for each preset")
     parser.add_argument("--tokens", type=int, default=40_960, help="to record, at most")
-    parser.add_argument("--scored-values", type=int, default=6_500_000, help="scores in <preset>-scores, about")
+    parser.add_argument("--scored-values", type=int, default=5_000_000, help="scores in <preset>-scores, about")
+    parser.add_argument("--format", choices=("h5", "npz"), default=FORMAT, help="npz where h5py is missing")
     parser.add_argument("--cpu", action="store_true", help="for a try; no GPU is asked for")
     arguments = parser.parse_args()
     names = arguments.preset.split(",")
