@@ -1,0 +1,92 @@
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+#include "traces/reroute.h"
+
+namespace moesim {
+namespace {
+
+template <class Enum>
+std::string name_in_table(Enum value) {
+  for (const auto& [candidate, name] : enum_names(value))
+    if (candidate == value) return name;
+  return "";
+}
+
+double a_row(int64_t count, const RerouteCounts& counts) {
+  return counts.rows == 0 ? 0 : double(count) / double(counts.rows);
+}
+
+}  // namespace
+
+std::string about_rerouting(const Rerouting& options) {
+  std::string text = "rerouted: " + name_in_table(options.selection);
+  const auto add = [&](const char* name, auto value) {
+    if (value > 0) text += fmt::format(", {} {}", name, value);
+  };
+  add("top_k", options.top_k);
+  if (options.selection == Selection::top_p) add("p", options.p);
+  if (options.selection == Selection::grouped || options.selection == Selection::group_limited)
+    add("groups", options.groups);
+  if (options.selection == Selection::group_limited) add("top_groups", options.top_groups);
+  add("zero_experts", options.zero_experts);
+  add("copy_experts", options.copy_experts);
+  add("constant_experts", options.constant_experts);
+  add("true_experts", options.true_experts);
+  add("capacity_factor", options.capacity_factor);
+  add("shared_experts", options.shared_experts);
+  add("noise", options.noise);
+  if (options.scores == ScoreSource::synthetic) text += "; scores that were not recorded are made up";
+  return text;
+}
+
+std::string text_of_counts(const RerouteCounts& counts) {
+  std::string text = fmt::format("{} tokens, {} rows of a token and layer\n", counts.tokens, counts.rows);
+  const auto line = [&](const char* what, int64_t count) {
+    if (count > 0) text += fmt::format("  {:<28}{:>14}{:>10.4f} a row\n", what, count, a_row(count, counts));
+  };
+  line("choices", counts.selected);
+  line("computed by routed experts", counts.computed);
+  line("given to zero experts", counts.zero);
+  line("given to copy experts", counts.copied);
+  line("given to constant experts", counts.constant);
+  line("dropped for want of room", counts.dropped);
+  line("computed by shared experts", counts.shared);
+  line("rows without routed expert", counts.unrouted);
+  line("rows of which all was dropped", counts.lost);
+  line("rows that do not reach p", counts.undecided);
+  text += fmt::format("  routed experts of a row: {} to {}\n", counts.experts_min, counts.experts_max);
+  text += fmt::format("  saved work: {:.2f} % of {} expert rows\n", 100 * saved_work(counts), counts.baseline);
+  text += fmt::format("  hottest expert over mean {:.3f}; fullest less emptiest group {:.4f} of a batch's tokens\n",
+                      counts.hottest, counts.imbalance);
+  return text;
+}
+
+std::string json_of_counts(const Rerouting& options, const RerouteCounts& counts) {
+  nlohmann::ordered_json json;
+  json["format_version"] = 1;
+  json["routing"] = about_rerouting(options);
+  json["tokens"] = counts.tokens;
+  json["rows"] = counts.rows;
+  json["selected"] = counts.selected;
+  json["computed"] = counts.computed;
+  json["zero"] = counts.zero;
+  json["copied"] = counts.copied;
+  json["constant"] = counts.constant;
+  json["dropped"] = counts.dropped;
+  json["shared"] = counts.shared;
+  json["unrouted_rows"] = counts.unrouted;
+  json["lost_rows"] = counts.lost;
+  json["undecided_rows"] = counts.undecided;
+  json["experts_per_row_min"] = counts.experts_min;
+  json["experts_per_row_max"] = counts.experts_max;
+  json["experts_per_row"] = a_row(counts.computed, counts);
+  json["baseline"] = counts.baseline;
+  json["saved_work"] = saved_work(counts);
+  json["hottest_over_mean"] = counts.hottest;
+  json["group_imbalance"] = counts.imbalance;
+  return json.dump(2) + "\n";
+}
+
+}  // namespace moesim
