@@ -99,7 +99,7 @@ int64_t longest_row(const Rerouting& options, const RoutingTrace& about, const R
   walk_batches(walk, options.batch_tokens,
                [&](const RoutingTrace& batch, int64_t first) { trial.route(batch, first, 1); });
   CHECK(about.layers == 0 || trial.counts().rows > 0);
-  return std::max<int64_t>(1, trial.counts().experts_max);
+  return std::max<int64_t>(1, trial.counts().experts_per_row_max);
 }
 
 }  // namespace

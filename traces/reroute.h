@@ -30,11 +30,7 @@ RerouteCounts reroute(const Rerouting& options, const TraceHead& head, const Tok
 // The same of a trace in memory.
 RoutingTrace rerouted(const Rerouting& options, const RoutingTrace& trace, uint64_t seed, RerouteCounts& counts);
 
-// A line for the trace's /recorded: what was done, and whether scores were made up.
-std::string about_rerouting(const Rerouting& options);
-
-// The counts for a terminal, and as JSON.
+// The counts for a terminal.
 std::string text_of_counts(const RerouteCounts& counts);
-std::string json_of_counts(const Rerouting& options, const RerouteCounts& counts);
 
 }  // namespace moesim

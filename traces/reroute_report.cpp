@@ -1,7 +1,5 @@
 #include <fmt/core.h>
 
-#include <nlohmann/json.hpp>
-
 #include "traces/reroute.h"
 
 namespace moesim {
@@ -53,40 +51,14 @@ std::string text_of_counts(const RerouteCounts& counts) {
   line("given to constant experts", counts.constant);
   line("dropped for want of room", counts.dropped);
   line("computed by shared experts", counts.shared);
-  line("rows without routed expert", counts.unrouted);
-  line("rows of which all was dropped", counts.lost);
-  line("rows that do not reach p", counts.undecided);
-  text += fmt::format("  routed experts of a row: {} to {}\n", counts.experts_min, counts.experts_max);
-  text += fmt::format("  saved work: {:.2f} % of {} expert rows\n", 100 * saved_work(counts), counts.baseline);
+  line("rows without routed expert", counts.unrouted_rows);
+  line("rows of which all was dropped", counts.lost_rows);
+  line("rows that do not reach p", counts.undecided_rows);
+  text += fmt::format("  routed experts of a row: {} to {}\n", counts.experts_per_row_min, counts.experts_per_row_max);
+  text += fmt::format("  saved work: {:.2f} % of {} expert rows\n", 100 * counts.saved_work, counts.baseline);
   text += fmt::format("  hottest expert over mean {:.3f}; fullest less emptiest group {:.4f} of a batch's tokens\n",
-                      counts.hottest, counts.imbalance);
+                      counts.hottest_over_mean, counts.group_imbalance);
   return text;
-}
-
-std::string json_of_counts(const Rerouting& options, const RerouteCounts& counts) {
-  nlohmann::ordered_json json;
-  json["format_version"] = 1;
-  json["routing"] = about_rerouting(options);
-  json["tokens"] = counts.tokens;
-  json["rows"] = counts.rows;
-  json["selected"] = counts.selected;
-  json["computed"] = counts.computed;
-  json["zero"] = counts.zero;
-  json["copied"] = counts.copied;
-  json["constant"] = counts.constant;
-  json["dropped"] = counts.dropped;
-  json["shared"] = counts.shared;
-  json["unrouted_rows"] = counts.unrouted;
-  json["lost_rows"] = counts.lost;
-  json["undecided_rows"] = counts.undecided;
-  json["experts_per_row_min"] = counts.experts_min;
-  json["experts_per_row_max"] = counts.experts_max;
-  json["experts_per_row"] = a_row(counts.computed, counts);
-  json["baseline"] = counts.baseline;
-  json["saved_work"] = saved_work(counts);
-  json["hottest_over_mean"] = counts.hottest;
-  json["group_imbalance"] = counts.imbalance;
-  return json.dump(2) + "\n";
 }
 
 }  // namespace moesim

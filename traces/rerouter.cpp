@@ -19,11 +19,6 @@ bool is_full(const Rerouting& options) { return options.scores == ScoreSource::s
 
 }  // namespace
 
-double saved_work(const RerouteCounts& counts) {
-  if (counts.baseline == 0) return 0;
-  return 1 - double(counts.computed + counts.shared) / double(counts.baseline);
-}
-
 Rerouter::Rerouter(const Rerouting& options, const RoutingTrace& about, uint64_t seed)
     : options_(options),
       experts_(about.experts),
@@ -132,7 +127,7 @@ size_t Rerouter::select(int64_t layer, Row& row) {
       for (const ScoredExpert& candidate : sorted_) sum += double(candidate.score);
       // Scores of all experts may have any sum; those of some are taken to be shares of 1.
       const double whole = int64_t(sorted_.size()) == experts_ ? sum : 1;
-      if (sum <= options_.p * whole) ++counts_.undecided;
+      if (sum <= options_.p * whole) ++counts_.undecided_rows;
       return std::min(at_most, select_top_p(sorted_, options_.p, whole));
     }
     case Selection::grouped:
@@ -240,10 +235,10 @@ void Rerouter::count_layer(int64_t layer) {
     counts_.computed += row.kept;
     counts_.dropped += row.dropped;
     counts_.selected += row.kept + row.dropped + row.idle;
-    counts_.unrouted += row.kept == 0 ? 1 : 0;
-    counts_.lost += row.kept == 0 && row.idle == 0 && row.dropped > 0 ? 1 : 0;
-    counts_.experts_max = std::max(counts_.experts_max, row.kept);
-    counts_.experts_min = std::min(counts_.experts_min, row.kept);
+    counts_.unrouted_rows += row.kept == 0 ? 1 : 0;
+    counts_.lost_rows += row.kept == 0 && row.idle == 0 && row.dropped > 0 ? 1 : 0;
+    counts_.experts_per_row_max = std::max(counts_.experts_per_row_max, row.kept);
+    counts_.experts_per_row_min = std::min(counts_.experts_per_row_min, row.kept);
   }
   counts_.rows += int64_t(rows_.size());
   for (size_t expert = 0; expert < load.size(); ++expert) new_load_[size_t(layer)][expert] += load[expert];
@@ -290,14 +285,16 @@ RoutingTrace Rerouter::route(const RoutingTrace& batch, int64_t first_token, int
 
 RerouteCounts Rerouter::counts() const {
   RerouteCounts counts = counts_;
+  counts.routing = about_rerouting(options_);
   counts.shared = counts.rows * options_.shared_experts;
   counts.baseline = counts.rows * (options_.baseline > 0 ? options_.baseline : top_k_);
-  if (imbalances_ > 0) counts.imbalance = imbalance_sum_ / double(imbalances_);
+  if (counts.baseline > 0) counts.saved_work = 1 - double(counts.computed + counts.shared) / double(counts.baseline);
+  if (imbalances_ > 0) counts.group_imbalance = imbalance_sum_ / double(imbalances_);
   double hottest = 0;
   for (const std::vector<int64_t>& load : new_load_)
     hottest += max_over_mean(std::span(load).first(size_t(experts())));
-  if (layers_ > 0) counts.hottest = hottest / double(layers_);
-  if (counts.rows == 0) counts.experts_min = 0;
+  if (layers_ > 0) counts.hottest_over_mean = hottest / double(layers_);
+  if (counts.rows == 0) counts.experts_per_row_min = 0;
   return counts;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "sim/core/random.h"
@@ -16,27 +17,53 @@ namespace moesim {
 
 // A row is one token in one layer. selected = computed + zero + copied + constant + dropped.
 struct RerouteCounts {
+  std::string routing;
   int64_t tokens = 0;
   int64_t rows = 0;
   int64_t selected = 0;
-  int64_t computed = 0;    // by a routed expert
+  int64_t computed = 0;
   int64_t zero = 0;
   int64_t copied = 0;
   int64_t constant = 0;
-  int64_t dropped = 0;     // for want of room
-  int64_t shared = 0;      // rows that shared experts compute besides
-  int64_t baseline = 0;    // rows of experts that the baseline computes
-  int64_t unrouted = 0;    // rows that reach no routed expert
-  int64_t lost = 0;        // of these, rows all of whose choices were dropped
-  int64_t undecided = 0;   // rows whose recorded scores do not reach top_p's sum
-  int64_t experts_max = 0;  // that compute for one row
-  int64_t experts_min = kTraceTopKMax;
-  double imbalance = 0;    // mean over layers and batches of (fullest - emptiest group) / tokens
-  double hottest = 0;      // of the layers' hottest experts over the mean, the mean
+  int64_t dropped = 0;
+  int64_t shared = 0;
+  int64_t unrouted_rows = 0;
+  int64_t lost_rows = 0;
+  int64_t undecided_rows = 0;
+  int64_t experts_per_row_min = kTraceTopKMax;
+  int64_t experts_per_row_max = 0;
+  int64_t baseline = 0;
+  double saved_work = 0;
+  double hottest_over_mean = 0;
+  double group_imbalance = 0;
 };
 
-// Share of the baseline's expert rows that need no work.
-double saved_work(const RerouteCounts& counts);
+template <class Visitor>
+void fields(Visitor& v, RerouteCounts& s) {
+  const auto count = at_least(int64_t{0});
+  v.required("routing", s.routing, "what was done");
+  v.required("tokens", s.tokens, count, "tokens routed");
+  v.required("rows", s.rows, count, "tokens times layers");
+  v.required("selected", s.selected, count, "choices: the sum of the five that follow");
+  v.required("computed", s.computed, count, "by routed experts");
+  v.required("zero", s.zero, count, "given to zero experts");
+  v.required("copied", s.copied, count, "given to copy experts");
+  v.required("constant", s.constant, count, "given to constant experts");
+  v.required("dropped", s.dropped, count, "dropped for want of room");
+  v.required("shared", s.shared, count, "rows that shared experts compute besides");
+  v.required("unrouted_rows", s.unrouted_rows, count, "rows that reach no routed expert");
+  v.required("lost_rows", s.lost_rows, count, "of these, rows all of whose choices were dropped");
+  v.required("undecided_rows", s.undecided_rows, count, "rows whose recorded scores do not exceed p");
+  v.required("experts_per_row_min", s.experts_per_row_min, count, "fewest routed experts that compute a row");
+  v.required("experts_per_row_max", s.experts_per_row_max, count, "most");
+  v.required("baseline", s.baseline, count, "rows that experts compute in the baseline");
+  v.required("saved_work", s.saved_work, between(-65536.0, 1.0), "1 - (computed + shared) / baseline");
+  v.required("hottest_over_mean", s.hottest_over_mean, at_least(0.0),
+             "load of a layer's hottest expert over the mean, mean over layers");
+  v.required("group_imbalance", s.group_imbalance, at_least(0.0),
+             "choices of the fullest group of experts less those of the emptiest, over the tokens of a batch, mean over "
+             "batches and layers; 0 where the groups do not divide the experts");
+}
 
 class Rerouter {
  public:

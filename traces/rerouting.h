@@ -111,4 +111,7 @@ inline void check_fields(const Rerouting& s, const std::function<void(std::strin
     fault("capacity_factor", "says nothing for expert_choice, where all experts take equally many tokens");
 }
 
+// A line for the trace's /recorded: what was done, and whether scores were made up.
+std::string about_rerouting(const Rerouting& options);
+
 }  // namespace moesim

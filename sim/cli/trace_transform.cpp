@@ -5,6 +5,7 @@
 
 #include "sim/cli/trace_actions.h"
 #include "sim/config/error.h"
+#include "sim/config/json_text.h"
 #include "sim/config/reader.h"
 #include "traces/reroute.h"
 #include "traces/trace_copy.h"
@@ -53,9 +54,9 @@ void run_trace_transform(const po::variables_map& given, const std::vector<std::
   const RerouteCounts counts = reroute(options, input.head(), walk, seed, use);
   sink->finish();
   if (format == "json")
-    fmt::print("{}", json_of_counts(options, counts));
+    fmt::print("{}", json_text(counts));
   else
-    fmt::print("{}: {}\n{}", out, about_rerouting(options), text_of_counts(counts));
+    fmt::print("{}: {}\n{}", out, counts.routing, text_of_counts(counts));
 }
 
 }  // namespace moesim
