@@ -33,8 +33,9 @@ void check_recorded_scores(const Rerouting& options, const TraceHead& head, int6
                       fmt::format("the scores of all {} experts are needed, but the trace has those of {} a token; {}",
                                   about.experts, about.top_k, remedy)});
   else if (options.selection != Selection::top_p && top_k > about.top_k)
-    faults.push_back({0, "/top_k",
-                      fmt::format("{} scores a token are needed, but the trace has {}; {}", top_k, about.top_k, remedy)});
+    faults.push_back(
+        {0, "/top_k",
+         fmt::format("{} scores a token are needed, but the trace has {}; {}", top_k, about.top_k, remedy)});
 }
 
 void check_counts(const Rerouting& options, int64_t top_k, int64_t experts, std::vector<Fault>& faults) {
@@ -48,13 +49,14 @@ void check_counts(const Rerouting& options, int64_t top_k, int64_t experts, std:
   if (grouped && top_k % options.groups != 0)
     fault("/groups", fmt::format("{} groups do not divide {} choices", options.groups, top_k));
   if (limited && top_k > experts / options.groups * options.top_groups)
-    fault("/top_groups", fmt::format("{} of {} groups have fewer than {} experts", options.top_groups, options.groups,
-                                     top_k));
+    fault("/top_groups",
+          fmt::format("{} of {} groups have fewer than {} experts", options.top_groups, options.groups, top_k));
   if (options.shared_experts >= top_k && options.shared_experts > 0)
     fault("/shared_experts", fmt::format("must leave some of {} choices", top_k));
   const double least = double(std::max<int64_t>(0, top_k - idle_experts(options)));
   if (options.true_experts > 0 && (options.true_experts > double(top_k) || options.true_experts < least))
-    fault("/true_experts", fmt::format("must lie between {} and {}, since a token makes {} choices", least, top_k, top_k));
+    fault("/true_experts",
+          fmt::format("must lie between {} and {}, since a token makes {} choices", least, top_k, top_k));
 }
 
 // Cuts the walk into batches of the same number of tokens, and the rest.
@@ -93,7 +95,8 @@ TraceHead rerouted_head(const Rerouting& options, const TraceHead& head, int64_t
 }
 
 // The longest row there is, where rows differ.
-int64_t longest_row(const Rerouting& options, const RoutingTrace& about, const Rerouter& learned, const TokenWalk& walk) {
+int64_t longest_row(const Rerouting& options, const RoutingTrace& about, const Rerouter& learned,
+                    const TokenWalk& walk) {
   if (options.selection != Selection::top_p && options.selection != Selection::expert_choice) return learned.width();
   Rerouter trial = learned;
   walk_batches(walk, options.batch_tokens,
@@ -128,9 +131,8 @@ RerouteCounts reroute(const Rerouting& options, const TraceHead& head, const Tok
   }
   const int64_t width = longest_row(options, head.about, rerouter, walk);
   use.begin(rerouted_head(options, head, rerouter.experts(), width));
-  walk_batches(walk, options.batch_tokens, [&](const RoutingTrace& batch, int64_t first) {
-    use.batch(rerouter.route(batch, first, width));
-  });
+  walk_batches(walk, options.batch_tokens,
+               [&](const RoutingTrace& batch, int64_t first) { use.batch(rerouter.route(batch, first, width)); });
   return rerouter.counts();
 }
 

@@ -18,8 +18,8 @@ std::vector<Fault> check_rerouting(const Rerouting& options, const TraceHead& he
 using TokenWalk = std::function<void(const std::function<void(const RoutingTrace& block, int64_t first_token)>&)>;
 
 struct ReroutedUse {
-  std::function<void(const TraceHead&)> begin;          // once, before the first batch
-  std::function<void(const RoutingTrace&)> batch;       // of batch_tokens tokens, the last of what is left
+  std::function<void(const TraceHead&)> begin;     // once, before the first batch
+  std::function<void(const RoutingTrace&)> batch;  // of batch_tokens tokens, the last of what is left
 };
 
 // Walks through the trace up to four times: what must be learned comes first (loads, thresholds, the longest row).

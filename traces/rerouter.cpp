@@ -64,8 +64,7 @@ void Rerouter::learn_thresholds(const RoutingTrace& block, int64_t first_token) 
 
 void Rerouter::finish_thresholds() {
   const double all = double(experts() + idle_experts(options_));
-  const double wanted =
-      options_.true_experts > 0 ? options_.true_experts : double(width_) * double(experts()) / all;
+  const double wanted = options_.true_experts > 0 ? options_.true_experts : double(width_) * double(experts()) / all;
   const double learned = wanted - double(ranks_below_all_idle());  // experts a row that compute by the threshold
   for (size_t layer = 0; layer < size_t(layers_); ++layer) {
     std::vector<float>& scores = ranked_[layer];
@@ -115,8 +114,8 @@ void Rerouter::renumber_without_shared(int64_t layer) {
   };
   sorted_.erase(std::remove_if(sorted_.begin(), sorted_.end(), is_shared), sorted_.end());
   for (ScoredExpert& candidate : sorted_)
-    candidate.expert = uint16_t(
-        candidate.expert - (std::lower_bound(shared.begin(), shared.end(), candidate.expert) - shared.begin()));
+    candidate.expert = uint16_t(candidate.expert -
+                                (std::lower_bound(shared.begin(), shared.end(), candidate.expert) - shared.begin()));
 }
 
 size_t Rerouter::select(int64_t layer, Row& row) {
@@ -163,8 +162,7 @@ void Rerouter::choose_by_experts(const RoutingTrace& batch, int64_t first_token,
   for (int64_t token = 0; token < batch.tokens; ++token) {
     Rng rng(splitmix64(seed_ ^ splitmix64(uint64_t((first_token + token) * layers_ + layer))));
     candidates(batch, token, layer, rng);
-    for (const ScoredExpert& candidate : sorted_)
-      scores[size_t(token * experts_ + candidate.expert)] = candidate.score;
+    for (const ScoredExpert& candidate : sorted_) scores[size_t(token * experts_ + candidate.expert)] = candidate.score;
   }
   const int64_t taken =
       std::clamp<int64_t>(std::llround(double(batch.tokens * top_k_) / double(experts_)), 1, batch.tokens);
@@ -291,8 +289,7 @@ RerouteCounts Rerouter::counts() const {
   if (counts.baseline > 0) counts.saved_work = 1 - double(counts.computed + counts.shared) / double(counts.baseline);
   if (imbalances_ > 0) counts.group_imbalance = imbalance_sum_ / double(imbalances_);
   double hottest = 0;
-  for (const std::vector<int64_t>& load : new_load_)
-    hottest += max_over_mean(std::span(load).first(size_t(experts())));
+  for (const std::vector<int64_t>& load : new_load_) hottest += max_over_mean(std::span(load).first(size_t(experts())));
   if (layers_ > 0) counts.hottest_over_mean = hottest / double(layers_);
   if (counts.rows == 0) counts.experts_per_row_min = 0;
   return counts;

@@ -60,9 +60,10 @@ void fields(Visitor& v, RerouteCounts& s) {
   v.required("saved_work", s.saved_work, between(-65536.0, 1.0), "1 - (computed + shared) / baseline");
   v.required("hottest_over_mean", s.hottest_over_mean, at_least(0.0),
              "load of a layer's hottest expert over the mean, mean over layers");
-  v.required("group_imbalance", s.group_imbalance, at_least(0.0),
-             "choices of the fullest group of experts less those of the emptiest, over the tokens of a batch, mean over "
-             "batches and layers; 0 where the groups do not divide the experts");
+  v.required(
+      "group_imbalance", s.group_imbalance, at_least(0.0),
+      "choices of the fullest group of experts less those of the emptiest, over the tokens of a batch, mean over "
+      "batches and layers; 0 where the groups do not divide the experts");
 }
 
 class Rerouter {
@@ -112,11 +113,11 @@ class Rerouter {
   int64_t top_k_;
   int64_t width_;
   uint64_t seed_;
-  std::vector<std::vector<int64_t>> load_;      // learned: [layer][expert]
-  std::vector<std::vector<uint16_t>> shared_;   // [layer], sorted
-  std::vector<std::vector<float>> ranked_;      // [layer]: scores among which the threshold lies
-  std::vector<int64_t> ranked_rows_;            // [layer]
-  std::vector<float> thresholds_;               // [layer]: experts with more compute
+  std::vector<std::vector<int64_t>> load_;     // learned: [layer][expert]
+  std::vector<std::vector<uint16_t>> shared_;  // [layer], sorted
+  std::vector<std::vector<float>> ranked_;     // [layer]: scores among which the threshold lies
+  std::vector<int64_t> ranked_rows_;           // [layer]
+  std::vector<float> thresholds_;              // [layer]: experts with more compute
   std::optional<ScoreFill> fill_;
   GroupScratch groups_;
   std::vector<ScoredExpert> sorted_;            // candidates of the row in hand

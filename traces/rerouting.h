@@ -103,7 +103,8 @@ inline void check_fields(const Rerouting& s, const std::function<void(std::strin
   const bool plain = s.selection == Selection::top_k;
   if (idle_experts(s) > 0 && !plain) fault("selection", "must be top_k where some experts compute nothing");
   if (s.true_experts > 0 && idle_experts(s) == 0)
-    fault("true_experts", "says nothing where all experts compute: give zero_experts, copy_experts or constant_experts");
+    fault("true_experts",
+          "says nothing where all experts compute: give zero_experts, copy_experts or constant_experts");
   if (s.shared_experts > 0 && !plain) fault("shared_experts", "needs the selection top_k");
   if (s.selection == Selection::group_limited && s.top_groups > s.groups)
     fault("top_groups", "must not be more than groups");

@@ -16,8 +16,8 @@ class ScoreFill {
   // popularity: how often each expert of the layer was chosen; those not recorded come in an order drawn by it.
   ScoreFill(std::vector<std::vector<int64_t>> popularity, int64_t experts);
 
-  // Appends all experts that are missing in the recorded ones. Where has_scores, together they get what is left to a sum
-  // of 1, and none more than the least of the recorded ones; else all scores are made up, recorded ranks first.
+  // Appends all experts that are missing in the recorded ones. Where has_scores, together they get what is left to a
+  // sum of 1, and none more than the least of the recorded ones; else all scores are made up, recorded ranks first.
   void complete(int64_t layer, bool has_scores, std::vector<ScoredExpert>& sorted, Rng& rng);
 
  private:

@@ -64,9 +64,8 @@ void select_by_experts(std::span<const float> scores, int64_t experts, int64_t t
   for (int64_t expert = 0; expert < experts; ++expert) {
     std::iota(order.begin(), order.end(), int64_t{0});
     const auto score = [&](int64_t token) { return scores[size_t(token * experts + expert)]; };
-    std::nth_element(order.begin(), order.begin() + taken, order.end(), [&](int64_t a, int64_t b) {
-      return score(a) != score(b) ? score(a) > score(b) : a < b;
-    });
+    std::nth_element(order.begin(), order.begin() + taken, order.end(),
+                     [&](int64_t a, int64_t b) { return score(a) != score(b) ? score(a) > score(b) : a < b; });
     for (int64_t i = 0; i < taken; ++i) chosen[size_t(order[size_t(i)] * experts + expert)] = 1;
   }
 }

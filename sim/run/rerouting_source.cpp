@@ -45,8 +45,9 @@ std::vector<Fault> check_scenario_rerouting(const JsonNode& root, const LoadedSc
   if (loaded.trace == nullptr && is_drifting(routing.synthetic.popularity))
     faults.push_back(fault_at(root, place, "drifting workloads have no scores; draw another /routing/synthetic"));
   if (routing.reroute->shared_experts > 0)
-    faults.push_back(fault_at(root, place + "/shared_experts",
-                              "changes how many routed experts there are: transform a trace, and let the model say so"));
+    faults.push_back(
+        fault_at(root, place + "/shared_experts",
+                 "changes how many routed experts there are: transform a trace, and let the model say so"));
   const TraceHead head = loaded.trace != nullptr ? head_of(*loaded.trace) : head_of_drawn(loaded.model, 0);
   for (const Fault& fault : check_rerouting(rerouting_of(loaded), head))
     faults.push_back(fault_at(root, place + fault.path, fault.message));

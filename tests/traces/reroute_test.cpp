@@ -250,8 +250,8 @@ TEST(ExpertChoice, LoadsAllExpertsAlike) {
 
 // Experts 0 and 1 of four get all 8 choices of four tokens; the mean is 2. With a factor of 1 each takes 2.
 TEST(Capacity, DropsWhatAnExpertHasNoRoomForAndPrefersTheEarlierOrTheHigher) {
-  const RoutingTrace trace = trace_of_scores(
-      {{0.4F, 0.3F, 0, 0}, {0.5F, 0.35F, 0, 0}, {0.6F, 0.2F, 0, 0}, {0.7F, 0.1F, 0, 0}});
+  const RoutingTrace trace =
+      trace_of_scores({{0.4F, 0.3F, 0, 0}, {0.5F, 0.35F, 0, 0}, {0.6F, 0.2F, 0, 0}, {0.7F, 0.1F, 0, 0}});
   Rerouting options;
   options.top_k = 2;
   options.capacity_factor = 1;
