@@ -57,8 +57,11 @@ std::vector<Fault> check_scenario_rerouting(const JsonNode& root, const LoadedSc
 RoutingTrace rerouted_trace(const LoadedScenario& loaded, int64_t drawn_tokens, RerouteCounts& counts) {
   const Rerouting options = rerouting_of(loaded);
   const Scenario& scenario = loaded.scenario;
-  if (loaded.trace != nullptr) return rerouted(options, *loaded.trace, scenario.seed, counts);
-
+  if (loaded.trace != nullptr) {
+    RoutingTrace recorded = rerouted(options, *loaded.trace, scenario.seed, counts);
+    recorded.gate = {};  // a step needs the choices alone
+    return recorded;
+  }
   const DrawnScores scores(scenario.routing.synthetic, shape_of_scores(loaded.model), scenario.seed);
   const TokenWalk walk = [&](const auto& use) {
     for (int64_t first = 0; first < drawn_tokens; first += kDrawnBlock)
@@ -71,7 +74,7 @@ RoutingTrace rerouted_trace(const LoadedScenario& loaded, int64_t drawn_tokens, 
                         },
                         [&](const RoutingTrace& batch) {
                           append_tokens(out, batch);
-                          out.gate.clear();  // a step needs the choices alone
+                          out.gate.clear();
                         }};
   counts = reroute(options, head_of_drawn(loaded.model, drawn_tokens), walk, scenario.seed, use);
   return out;
