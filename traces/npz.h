@@ -16,11 +16,11 @@ namespace moesim {
 // path of the .npz with the ending .json.
 struct NpzSidecar {
   int64_t experts = 0;  // 0 where it does not say
-  std::vector<std::string> domains;
-  std::string model;
-  std::string source;
-  std::string recorded;
-  std::vector<int32_t> layer_numbers;  // left alone where there are not as many as layers
+  std::vector<std::string> domains{};
+  std::string model{};
+  std::string source{};
+  std::string recorded{};
+  std::vector<int32_t> layer_numbers{};  // left alone where there are not as many as layers
 };
 
 // Memory grows with what has really been inflated, never with what a header claims, up to the limits of a trace. A
