@@ -56,8 +56,10 @@ std::string text_of_counts(const RerouteCounts& counts) {
   line("rows that do not reach p", counts.undecided_rows);
   text += fmt::format("  routed experts of a row: {} to {}\n", counts.experts_per_row_min, counts.experts_per_row_max);
   text += fmt::format("  saved work: {:.2f} % of {} expert rows\n", 100 * counts.saved_work, counts.baseline);
-  text += fmt::format("  hottest expert over mean {:.3f}; fullest less emptiest group {:.4f} of a batch's tokens\n",
-                      counts.hottest_over_mean, counts.group_imbalance);
+  text += fmt::format("  hottest expert over mean {:.3f}", counts.hottest_over_mean);
+  if (counts.group_imbalance)
+    text += fmt::format("; fullest less emptiest group {:.4f} of a batch's tokens", *counts.group_imbalance);
+  text += "\n";
   return text;
 }
 

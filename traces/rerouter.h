@@ -35,7 +35,7 @@ struct RerouteCounts {
   int64_t baseline = 0;
   double saved_work = 0;
   double hottest_over_mean = 0;
-  double group_imbalance = 0;
+  std::optional<double> group_imbalance;
 };
 
 template <class Visitor>
@@ -60,10 +60,10 @@ void fields(Visitor& v, RerouteCounts& s) {
   v.required("saved_work", s.saved_work, between(-65536.0, 1.0), "1 - (computed + shared) / baseline");
   v.required("hottest_over_mean", s.hottest_over_mean, at_least(0.0),
              "load of a layer's hottest expert over the mean, mean over layers");
-  v.required(
+  v.optional(
       "group_imbalance", s.group_imbalance, at_least(0.0),
       "choices of the fullest group of experts less those of the emptiest, over the tokens of a batch, mean over "
-      "batches and layers; 0 where the groups do not divide the experts");
+      "batches and layers; absent where the groups do not divide the experts");
 }
 
 class Rerouter {
