@@ -9,6 +9,7 @@
 #include "tests/support/random_network.h"
 #include "tests/traces/trace_cases.h"
 #include "traces/drawn_scores.h"
+#include "traces/routing_trace_file.h"
 #include "traces/trace_input.h"
 
 namespace moesim {
@@ -354,6 +355,25 @@ TEST(MadeUpScores, LeaveTheRecordedChoicesBestAndAreLabelled) {
     EXPECT_EQ(out.ids, trace.ids);
     EXPECT_TRUE(says(out.recorded, "made up"));
   });
+}
+
+// Scores that a trained gate gave, of all 128 experts.
+TEST(RecordedScores, GiveEveryWayOfRoutingWhatItPromises) {
+  const RoutingTrace trace =
+      read_routing_trace(std::string(MOESIM_SOURCE_DIR) + "/traces/samples/moe128k6-scores-sample.h5");
+  Rerouting options;
+  options.top_k = 8;
+  options.batch_tokens = 100;
+  EXPECT_GT(counts_of(options, trace).group_imbalance, 0.1);
+  options.selection = Selection::grouped;
+  EXPECT_EQ(counts_of(options, trace).group_imbalance, 0);
+  options.selection = Selection::expert_choice;
+  options.batch_tokens = 208;  // 13 choices an expert, exactly: 208 * 8 / 128
+  EXPECT_DOUBLE_EQ(counts_of(options, trace).hottest_over_mean, 1);
+  options.selection = Selection::top_k;
+  options.copy_experts = 64;
+  const RerouteCounts counts = counts_of(options, trace);
+  EXPECT_NEAR(double(counts.computed) / double(counts.rows), 8.0 * 128 / 192, 0.01);  // scores of 16 bits tie
 }
 
 }  // namespace
