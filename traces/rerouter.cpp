@@ -34,6 +34,7 @@ Rerouter::Rerouter(const Rerouting& options, const RoutingTrace& about, uint64_t
   if (options.selection == Selection::expert_choice) width_ = experts_;
   shared_.resize(size_t(layers_));
   thresholds_.resize(size_t(layers_), -1);
+  tie_shares_.resize(size_t(layers_), 0);
 }
 
 bool Rerouter::needs_load() const { return options_.shared_experts > 0 || is_full(options_); }
@@ -73,7 +74,11 @@ void Rerouter::finish_thresholds() {
       thresholds_[layer] = std::numeric_limits<float>::infinity();
     } else if (above < int64_t(scores.size())) {
       std::nth_element(scores.begin(), scores.begin() + above, scores.end(), std::greater<>());
-      thresholds_[layer] = scores[size_t(above)];
+      const float threshold = scores[size_t(above)];
+      const auto greater = std::count_if(scores.begin(), scores.end(), [&](float score) { return score > threshold; });
+      const auto equal = std::count(scores.begin(), scores.end(), threshold);
+      thresholds_[layer] = threshold;
+      tie_shares_[layer] = double(above - greater) / double(equal);
     }
     scores = {};
   }
@@ -118,7 +123,7 @@ void Rerouter::renumber_without_shared(int64_t layer) {
                                 (std::lower_bound(shared.begin(), shared.end(), candidate.expert) - shared.begin()));
 }
 
-size_t Rerouter::select(int64_t layer, Row& row) {
+size_t Rerouter::select(int64_t layer, Row& row, Rng& rng) {
   const size_t at_most = std::min(size_t(width_), sorted_.size());
   switch (options_.selection) {
     case Selection::top_p: {
@@ -141,7 +146,11 @@ size_t Rerouter::select(int64_t layer, Row& row) {
   }
   if (idle_experts(options_) == 0) return at_most;
   size_t computed = std::min(size_t(ranks_below_all_idle()), at_most);
-  while (computed < at_most && sorted_[computed].score > thresholds_[size_t(layer)]) ++computed;
+  const float threshold = thresholds_[size_t(layer)];
+  const auto computes = [&](float score) {
+    return score > threshold || (score == threshold && rng.uniform() < tie_shares_[size_t(layer)]);
+  };
+  while (computed < at_most && computes(sorted_[computed].score)) ++computed;
   row.idle = int64_t(std::min(size_t(width_) - computed, size_t(idle_experts(options_))));
   return computed;
 }
@@ -151,7 +160,7 @@ void Rerouter::route_layer(const RoutingTrace& batch, int64_t first_token, int64
     Rng rng(splitmix64(seed_ ^ splitmix64(uint64_t((first_token + token) * layers_ + layer))));
     candidates(batch, token, layer, rng);
     Row& row = rows_[size_t(token)];
-    row.kept = int64_t(select(layer, row));
+    row.kept = int64_t(select(layer, row, rng));
     std::copy_n(sorted_.begin(), row.kept, row.picked.begin());
     count_idle(row.idle, rng);
   }

@@ -98,7 +98,7 @@ class Rerouter {
   };
   void candidates(const RoutingTrace& batch, int64_t token, int64_t layer, Rng& rng);
   void renumber_without_shared(int64_t layer);
-  size_t select(int64_t layer, Row& row);
+  size_t select(int64_t layer, Row& row, Rng& rng);
   void route_layer(const RoutingTrace& batch, int64_t first_token, int64_t layer);
   void choose_by_experts(const RoutingTrace& batch, int64_t first_token, int64_t layer);
   void drop_beyond_capacity();
@@ -118,6 +118,7 @@ class Rerouter {
   std::vector<std::vector<float>> ranked_;     // [layer]: scores among which the threshold lies
   std::vector<int64_t> ranked_rows_;           // [layer]
   std::vector<float> thresholds_;              // [layer]: experts with more compute
+  std::vector<double> tie_shares_;             // [layer]: and so many of those with just as much
   std::optional<ScoreFill> fill_;
   GroupScratch groups_;
   std::vector<ScoredExpert> sorted_;            // candidates of the row in hand
