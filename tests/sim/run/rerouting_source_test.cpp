@@ -60,8 +60,9 @@ TEST(ReroutedScenario, DropsWhatExceedsCapacity) {
 }
 
 TEST(ReroutedScenario, LoadsGroupsOfExpertsAlikeSoThatGpusAre) {
-  EXPECT_DOUBLE_EQ(run(R"({"selection": "grouped", "groups": 4})").gpu_load_max_over_mean, 1);
-  EXPECT_GT(run(R"({"selection": "top_k"})").gpu_load_max_over_mean, 1);
+  const std::vector<std::string> contiguous = {"/placement=contiguous"};
+  EXPECT_DOUBLE_EQ(run(R"({"selection": "grouped", "groups": 4})", contiguous).gpu_load_max_over_mean, 1);
+  EXPECT_GT(run(R"({"selection": "top_k"})", contiguous).gpu_load_max_over_mean, 1);
 }
 
 TEST(ReroutedScenario, MayChooseMoreExpertsThanTheModel) {
@@ -99,10 +100,12 @@ TEST(PublishedRouting, LongCatsActiveParametersAreThoseOfItsComputingChoices) {
   const double computing = double(counts.computed) / double(counts.rows);
   EXPECT_NEAR(computing, 8, 1e-3);
   EXPECT_NEAR(counts.saved_work, 4.0 / 12, 1e-4);
-  const double base = double(active_parameters(longcat)) - 8 * choice;
-  EXPECT_NEAR((base + computing * choice) / 1e9, 27, 0.5);  // published: 27 on average
-  EXPECT_GE((base + double(counts.experts_per_row_min) * choice) / 1e9, 18.5);
-  EXPECT_LE((base + double(counts.experts_per_row_max) * choice) / 1e9, 31.4);
+  // Without the table of the embedding, which is looked up; what exactly the figures leave out is not published.
+  const double table = double(longcat.vocab) * double(longcat.hidden);
+  const double base = double(active_parameters(longcat)) - 8 * choice - table;
+  EXPECT_NEAR(base / 1e9, 18.6, 0.1);
+  EXPECT_NEAR((base + computing * choice) / 1e9, 27, 0.2);
+  EXPECT_NEAR((base + 12 * choice) / 1e9, 31.3, 0.1);
 }
 
 // AdaMoE on Mixtral-8x7B: null experts and k = 3 leave about 1.67 of 2 true experts a token, 14.5 % fewer FLOPs. What
