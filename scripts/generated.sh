@@ -42,11 +42,6 @@ picture docs/fabric-compare.svg fabric-compare.svg
 picture tests/golden/calibration/profile.json profile.json
 picture tests/golden/calibration/errors.json errors.json
 
-# The table of published results, whose rows that need data keep the line they have.
-if ((write)); then
-  scripts/papers.py "$moesim" --write >/dev/null 2>&1
-elif ! scripts/papers.py "$moesim" --check 2>"$pictures/papers"; then
-  tail -n 3 "$pictures/papers"
-  stale=1
-fi
+# The table of published results is checked by a test of its own; its rows that need data keep the line they have.
+if ((write)); then scripts/papers.py "$moesim" --write >/dev/null; fi
 exit $stale

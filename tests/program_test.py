@@ -316,6 +316,26 @@ def trace_slices_merge_into_the_trace_again():
         expect(back["by_layer"] == whole["by_layer"], "layers after .npz")
 
 
+def trace_transform_counts_what_became_of_choices():
+    with tempfile.TemporaryDirectory() as folder:
+        out, again = f"{folder}/out.h5", f"{folder}/again.h5"
+        done = moesim("trace", "transform", SAMPLE, "--set", "/capacity_factor=1", "--format", "json", "-o", out)
+        counts = json.loads(done.stdout)
+        expect(counts["rows"] == 40960 * 16 and counts["selected"] == counts["baseline"] == 8 * counts["rows"], counts)
+        expect(counts["selected"] == counts["computed"] + counts["dropped"] and counts["dropped"] > 0, counts)
+        expect(moesim("trace", "info", out).returncode == 0, "info")
+
+        refused = moesim("trace", "transform", SAMPLE, "--routing", "top_p", "-o", again)
+        expect(refused.returncode == 2 and "has no gate scores" in refused.stderr, refused)
+        expect(not pathlib.Path(again).exists(), "written all the same")
+        made_up = ("trace", "transform", SAMPLE, "--routing", "top_p", "--set", "/scores=synthetic", "--seed", "3", "-o")
+        expect("made up" in moesim(*made_up, out).stdout, "no label")
+        moesim(*made_up, again)
+        expect(pathlib.Path(out).read_bytes() == pathlib.Path(again).read_bytes(), "bytes differ")
+        misspelt = moesim("trace", "transform", SAMPLE, "--routing", "{\"selektion\": \"top_p\"}", "-o", again)
+        expect(misspelt.returncode == 2 and "did you mean \"selection\"" in misspelt.stderr, misspelt)
+
+
 def trace_stops_at_ctrl_c_and_leaves_nothing():
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen([MOESIM, "trace", "merge", *[SAMPLE] * 60, "-o", f"{folder}/many.h5"], cwd=ROOT,

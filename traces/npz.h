@@ -12,10 +12,15 @@
 namespace moesim {
 
 // What a file may be beside an .npz: the model's description that was written with it, as {"experts": 64, "domains":
-// ["cxx", "de"]}. The reader looks for it at the path of the .npz with the ending .json.
+// ["cxx", "de"]}, and the attributes of the HDF5 format for which an .npz has no place. The reader looks for it at the
+// path of the .npz with the ending .json.
 struct NpzSidecar {
   int64_t experts = 0;  // 0 where it does not say
-  std::vector<std::string> domains;
+  std::vector<std::string> domains{};
+  std::string model{};
+  std::string source{};
+  std::string recorded{};
+  std::vector<int32_t> layer_numbers{};  // left alone where there are not as many as layers
 };
 
 // Memory grows with what has really been inflated, never with what a header claims, up to the limits of a trace. A

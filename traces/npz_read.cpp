@@ -129,6 +129,17 @@ NpzSidecar read_sidecar(const std::string& npz_path) {
     sidecar.experts = int64_t(std::min<uint64_t>(experts->get<uint64_t>(), INT64_MAX));
   if (const auto domains = json.find("domains"); domains != json.end() && domains->is_array())
     for (const auto& domain : *domains) sidecar.domains.push_back(domain.is_string() ? domain.get<std::string>() : "");
+  const auto text = [&](const char* key) {
+    const auto found = json.find(key);
+    return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+  };
+  sidecar.model = text("model");
+  sidecar.source = text("source");
+  sidecar.recorded = text("recorded");
+  if (const auto numbers = json.find("layer_numbers"); numbers != json.end() && numbers->is_array())
+    for (const auto& number : *numbers)
+      if (number.is_number_unsigned() && number.get<uint64_t>() <= INT32_MAX)
+        sidecar.layer_numbers.push_back(number.get<int32_t>());
   return sidecar;
 }
 
@@ -161,6 +172,10 @@ RoutingTrace parse_npz_arrays(std::span<const std::byte> bytes, const std::strin
 
   count_positions(trace);
   if (!trace.domain.empty()) trace.domains = sidecar.domains;
+  trace.model = sidecar.model;
+  trace.source = sidecar.source;
+  trace.recorded = sidecar.recorded;
+  if (int64_t(sidecar.layer_numbers.size()) == trace.layers) trace.layer_numbers = sidecar.layer_numbers;
   return trace;
 }
 

@@ -112,6 +112,16 @@ RoutingTrace selected(const RoutingTrace& block, int64_t first_token, const Trac
   return kept;
 }
 
+void append_tokens(RoutingTrace& trace, const RoutingTrace& block) {
+  trace.tokens += block.tokens;
+  trace.ids.insert(trace.ids.end(), block.ids.begin(), block.ids.end());
+  trace.gate.insert(trace.gate.end(), block.gate.begin(), block.gate.end());
+  for (size_t column = 0; column < kTraceColumns; ++column) {
+    const auto& from = *columns(block)[column].values;
+    columns(trace)[column].values->insert(columns(trace)[column].values->end(), from.begin(), from.end());
+  }
+}
+
 TraceSink::TraceSink(const TraceHead& head, const std::string& path) : path_(path) {
   if (path.ends_with(".npz")) {
     memory_ = std::make_unique<RoutingTrace>(head.about);
@@ -129,13 +139,7 @@ void TraceSink::append(const RoutingTrace& block) {
   if (tokens_ * all.layers * all.top_k > kTraceChoicesMax)
     throw ConfigError(
         path_, fmt::format("an .npz may hold {} choices; write HDF5, which has no such limit", kTraceChoicesMax));
-  all.tokens = tokens_;
-  all.ids.insert(all.ids.end(), block.ids.begin(), block.ids.end());
-  all.gate.insert(all.gate.end(), block.gate.begin(), block.gate.end());
-  for (size_t column = 0; column < kTraceColumns; ++column) {
-    const auto& from = *columns(block)[column].values;
-    columns(all)[column].values->insert(columns(all)[column].values->end(), from.begin(), from.end());
-  }
+  append_tokens(all, block);
 }
 
 void TraceSink::finish() {

@@ -40,6 +40,9 @@ TraceHead selected_head(const TraceHead& head, const TraceSelection& selection);
 RoutingTrace selected(const RoutingTrace& block, int64_t first_token, const TraceHead& head,
                       const TraceSelection& selection);
 
+// Puts the tokens of a block after those of a trace, which has the same arrays, or no token yet.
+void append_tokens(RoutingTrace& trace, const RoutingTrace& block);
+
 // Where blocks go: an HDF5 file, or an .npz where the path ends so, which is put together in memory.
 class TraceSink {
  public:

@@ -1,7 +1,9 @@
 """The rows of all papers with what was simulated for them, as text, JSON, and the generated part of docs/papers.md."""
 
 import json
+import os
 import statistics
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from paper_results.paper_file import MissingData, meets
@@ -25,7 +27,8 @@ class Row:
 
 def judge(paper, row, runners):
     try:
-        values = [runner.figure(row) for runner in runners]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # each runs programs of its own
+            values = list(pool.map(lambda runner: runner.figure(row), runners))
     except MissingData as missing:
         return Row(paper["name"], row, "skipped", None, (), str(missing), False)
     numbers = all(isinstance(value, (int, float)) for value in values)

@@ -16,20 +16,26 @@ namespace {
 constexpr size_t kFilesMax = 4096;
 
 const auto& actions() {
-  static const std::array<TraceAction, 5> all{
+  static const std::array<TraceAction, 6> all{
       {{"info", "FILE", {}, 1, 1, run_trace_info},
        {"stats", "FILE", {"format", "svg", "html"}, 1, 1, run_trace_stats},
        {"convert", "FILE -o OUT", {"output", "from", "experts", "warm-up-steps"}, 1, 1, run_trace_convert},
        {"slice", "FILE -o OUT", {"output", "requests", "tokens", "layers", "steps", "domain"}, 1, 1, run_trace_slice},
-       {"merge", "FILE FILE... -o OUT", {"output"}, 2, kFilesMax, run_trace_merge}}};
+       {"merge", "FILE FILE... -o OUT", {"output"}, 2, kFilesMax, run_trace_merge},
+       {"transform",
+        "FILE --routing KIND -o OUT",
+        {"output", "routing", "set", "seed", "format"},
+        1,
+        1,
+        run_trace_transform}}};
   return all;
 }
 
 po::options_description options() {
   po::options_description options("options");
   options.add_options()("output,o", po::value<std::string>(),
-                        "convert, slice, merge: the file to write; .npz where its name ends so, else HDF5")(
-      "format", po::value<std::string>(), "stats: what to print, text (default) or json")(
+                        "convert, slice, merge, transform: the file to write; .npz where its name ends so, else HDF5")(
+      "format", po::value<std::string>(), "stats, transform: what to print, text (default) or json")(
       "svg", po::value<std::string>(), "stats: draw the statistics into this file")(
       "html", po::value<std::string>(), "stats: write one page with picture and tables into this file")(
       "from", po::value<std::string>(),
@@ -40,7 +46,11 @@ po::options_description options() {
       "tokens", po::value<std::string>(), "slice: keep the tokens at these places, such as 0-4095")(
       "layers", po::value<std::string>(), "slice: keep these layers, by their numbers in the model")(
       "steps", po::value<std::string>(), "slice: keep the tokens of these steps")(
-      "domain", po::value<std::string>(), "slice: keep the tokens of this domain, by name or number");
+      "domain", po::value<std::string>(), "slice: keep the tokens of this domain, by name or number")(
+      "routing", po::value<std::string>(),
+      "transform: top_k, top_p, grouped, group_limited or expert_choice, or an object of settings")(
+      "set", po::value<std::vector<std::string>>(), "transform: /setting=value of the routing; may be repeated")(
+      "seed", po::value<std::string>(), "transform: of noise and made-up scores (1)");
   return options;
 }
 
@@ -92,13 +102,14 @@ void show_progress(TraceInput& input, const std::string& what) {
 }
 
 const Command kTraceCommand = {"trace",
-                               "info|stats|convert|slice|merge FILE...",
-                               "Show, measure, convert, cut and join routing traces",
+                               "info|stats|convert|slice|merge|transform FILE...",
+                               "Show, measure, convert, cut, join and reroute routing traces",
                                "  moesim trace info traces/samples/moe64k8-sample.h5\n"
                                "  moesim trace stats traces/samples/moe64k8-sample.h5 --html stats.html\n"
                                "  moesim trace convert recorded.npz -o recorded.h5\n"
                                "  moesim trace slice traces/samples/moe64k8-sample.h5 --domain python -o python.h5\n"
-                               "  moesim trace merge first.h5 second.h5 -o both.h5\n",
+                               "  moesim trace merge first.h5 second.h5 -o both.h5\n"
+                               "  moesim trace transform recorded.h5 --set /capacity_factor=1.25 -o dropped.h5\n",
                                options,
                                2,
                                4096,

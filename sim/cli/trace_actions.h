@@ -23,6 +23,7 @@ void run_trace_stats(const po::variables_map& given, const std::vector<std::stri
 void run_trace_convert(const po::variables_map& given, const std::vector<std::string>& files);
 void run_trace_slice(const po::variables_map& given, const std::vector<std::string>& files);
 void run_trace_merge(const po::variables_map& given, const std::vector<std::string>& files);
+void run_trace_transform(const po::variables_map& given, const std::vector<std::string>& files);
 
 // Thrown where Ctrl-C stopped a walk through a trace.
 struct Stopped {};

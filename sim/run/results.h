@@ -8,6 +8,7 @@
 
 #include "sim/config/fields.h"
 #include "sim/core/units.h"
+#include "traces/rerouter.h"
 
 namespace moesim {
 
@@ -268,6 +269,7 @@ struct Results {
   int64_t events = 0;
   std::optional<ModelErrorResult> model_error;
   std::optional<RebalancingResult> rebalancing;
+  std::optional<RerouteCounts> rerouting;
   BoundResult bounds;
   std::vector<OperationResult> breakdown;
   std::vector<StepResult> steps;
@@ -302,6 +304,8 @@ void fields(Visitor& v, Results& s) {
   v.optional("model_error", s.model_error,
              "band around the step time from the profile's held-out errors; absent without a calibrated profile");
   v.optional("rebalancing", s.rebalancing, "what rebalancing did; absent where the policy is `never`");
+  v.optional("rerouting", s.rerouting,
+             "what became of the choices, over the whole trace; absent where experts are not chosen anew");
   v.required("bounds", s.bounds, "lower bounds of the step time");
   v.required("breakdown", s.breakdown, "where the time goes");
   v.required("steps", s.steps, "each step");

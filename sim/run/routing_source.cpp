@@ -7,6 +7,7 @@
 #include "sim/config/error.h"
 #include "sim/core/check.h"
 #include "sim/run/names.h"
+#include "sim/run/rerouting_source.h"
 #include "traces/synthetic.h"
 
 namespace moesim {
@@ -57,14 +58,14 @@ RoutingShape shape_of(const LoadedScenario& loaded) {
   return {moe_layers(llm), llm.experts + llm.zero_experts, llm.top_k};
 }
 
-RoutingTrace drawn_trace(const LoadedScenario& loaded, const RoutingSource& source, const Batch& batch) {
+// choices: of a row, as they are held while they are drawn.
+int64_t drawn_tokens(const LoadedScenario& loaded, int64_t row_choices, const Batch& batch) {
   const Scenario& scenario = loaded.scenario;
   const double judged_part = 1 - scenario.routing.train_fraction;
-  const int64_t tokens_max = kDrawnChoicesMax / std::max(int64_t{1}, int64_t{source.layers} * source.top_k);
+  const int64_t tokens_max = kDrawnChoicesMax / std::max(int64_t{1}, row_choices);
   const double wanted = double(new_tokens(batch)) * scenario.steps / judged_part + 1;
   const int64_t one_step = int64_t(double(new_tokens(batch)) / judged_part) + 1;
-  const int64_t tokens = std::max(one_step, int64_t(std::min(wanted, double(tokens_max))));
-  return synthetic_trace(scenario.routing.synthetic, shape_of(loaded), scenario.seed, 0, tokens);
+  return std::max(one_step, int64_t(std::min(wanted, double(tokens_max))));
 }
 
 // As many tokens of steps before the first as the training part has beside the judged one, as far as memory allows.
@@ -112,6 +113,10 @@ void draw_step(const RoutingSource& source, int64_t number, StepRouting& step) {
   drop_zero_experts(step.ids, step.experts);
 }
 
+std::string drawn_note(const SyntheticRouting& synthetic) {
+  return fmt::format("routing is drawn ({}), not recorded", name_of(synthetic.popularity));
+}
+
 void draw(const LoadedScenario& loaded, const Layout& layout, const Batch& batch, RoutingSource& source) {
   const SyntheticRouting& synthetic = loaded.scenario.routing.synthetic;
   if (is_drifting(synthetic.popularity)) {
@@ -119,11 +124,24 @@ void draw(const LoadedScenario& loaded, const Layout& layout, const Batch& batch
     source.drifting_tokens = new_tokens(batch) * loaded.scenario.steps;
     source.drawn = trace_before_drift(loaded, *source.drifting, new_tokens(batch));
   } else {
-    source.drawn = drawn_trace(loaded, source, batch);
+    const int64_t tokens = drawn_tokens(loaded, int64_t{source.layers} * source.top_k, batch);
+    source.drawn = synthetic_trace(synthetic, shape_of(loaded), loaded.scenario.seed, 0, tokens);
   }
   source.drawn.experts = loaded.model.experts;
   drop_zero_experts(source.drawn.ids, loaded.model.experts);
-  source.drawn.notes.push_back(fmt::format("routing is drawn ({}), not recorded", name_of(synthetic.popularity)));
+  source.drawn.notes.push_back(drawn_note(synthetic));
+}
+
+// Experts chosen anew from the scores of the trace, or from drawn ones.
+void reroute(const LoadedScenario& loaded, const Batch& batch, RoutingSource& source) {
+  const int64_t row_choices = int64_t{source.layers} * loaded.model.experts;
+  const int64_t tokens = loaded.trace == nullptr ? drawn_tokens(loaded, row_choices, batch) : 0;
+  source.rerouting.emplace();
+  source.drawn = rerouted_trace(loaded, tokens, *source.rerouting);
+  source.recorded = nullptr;
+  source.top_k = int32_t(source.drawn.top_k);
+  if (loaded.trace == nullptr) source.drawn.notes.push_back(drawn_note(loaded.scenario.routing.synthetic));
+  source.drawn.notes.push_back(source.rerouting->routing);
 }
 
 }  // namespace
@@ -133,7 +151,10 @@ RoutingSource routing_of(const LoadedScenario& loaded, const Layout& layout, con
   source.layers = moe_layers(loaded.model);
   source.top_k = loaded.model.top_k;
   source.recorded = loaded.trace;
-  if (loaded.trace == nullptr) draw(loaded, layout, batch, source);
+  if (loaded.scenario.routing.reroute)
+    reroute(loaded, batch, source);
+  else if (loaded.trace == nullptr)
+    draw(loaded, layout, batch, source);
   const int64_t tokens = trace_of(source).tokens;
   if (source.drifting)
     source.train_tokens = tokens;

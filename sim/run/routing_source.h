@@ -12,6 +12,7 @@
 #include "sim/moe/routing.h"
 #include "sim/run/scenario.h"
 #include "traces/drifting.h"
+#include "traces/rerouter.h"
 #include "traces/routing_trace.h"
 
 namespace moesim {
@@ -23,7 +24,8 @@ struct RoutingSource {
   int64_t drifting_tokens = 0;             // that it draws in all steps
   int64_t train_tokens = 0;                // the first of the trace; steps are judged on the others
   int32_t layers = 0;                      // MoE layers of the model
-  int32_t top_k = 0;                       // of the model
+  int32_t top_k = 0;                       // of the model; where experts are chosen anew, the most of a row
+  std::optional<RerouteCounts> rerouting;  // of the whole trace, where experts are chosen anew
 };
 
 // The scenario's trace, or one that is drawn for its batch. What is known before the first step of a drifting workload

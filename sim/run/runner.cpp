@@ -263,6 +263,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   Results results = accounts.results(memory);
   results.complete = complete;
   results.rebalancing = rebalancer.results(accounts.steps());
+  results.rerouting = routing_source.rerouting;
   results.notes = routing_notes(routing_source, batch, scenario.steps);
   for (std::string& note : network_notes(scenario)) results.notes.push_back(std::move(note));
   results.digest = run.digest;

@@ -4,6 +4,7 @@
 
 #include "models/catalogue.h"
 #include "sim/config/reader.h"
+#include "sim/run/rerouting_source.h"
 #include "traces/routing_trace_file.h"
 
 namespace moesim {
@@ -27,11 +28,11 @@ void resolve(const JsonNode& root, const std::string& pointer, const std::string
   }
 }
 
-std::string trace_fault(const LlmSpec& model, const RoutingTrace& trace) {
+std::string trace_fault(const LlmSpec& model, const RoutingTrace& trace, bool rerouted) {
   if (trace.tokens < 2) return "it has too few tokens to learn from and to judge";
   if (trace.experts != model.experts)
     return fmt::format("it has {} experts but {} has {}", trace.experts, model.name, model.experts);
-  if (trace.top_k < model.top_k)
+  if (trace.top_k < model.top_k && !rerouted)
     return fmt::format("it has {} choices a token but {} makes {}", trace.top_k, model.name, model.top_k);
   return "";
 }
@@ -42,7 +43,8 @@ const RoutingTrace* read_trace(const JsonNode& root, const LoadedScenario& loade
   try {
     auto found = traces.find(file);
     if (found == traces.end()) found = traces.emplace(file, read_routing_trace(file)).first;
-    const std::string fault = loaded.model.layers == 0 ? "" : trace_fault(loaded.model, found->second);
+    const bool rerouted = loaded.scenario.routing.reroute.has_value();
+    const std::string fault = loaded.model.layers == 0 ? "" : trace_fault(loaded.model, found->second, rerouted);
     if (fault.empty()) return &found->second;
     faults.push_back(fault_at(root, "/routing/trace", file + ": " + fault));
   } catch (const ConfigError& error) {
@@ -139,6 +141,7 @@ LoadedScenario load_scenario(const std::filesystem::path& file, const std::vecto
   resolve(root, "/cluster/node/cpu", relative_to(loaded.folder, node.cpu), load_cpu, loaded.cpu, faults);
   resolve_profile(root, loaded, faults);
   if (!scenario.routing.trace.empty()) loaded.trace = read_trace(root, loaded, traces, faults);
+  for (Fault& fault : check_scenario_rerouting(root, loaded)) faults.push_back(std::move(fault));
   throw_if_any(loaded.source, std::move(faults));
 
   if (loaded.profile) take_from_profile(root, *loaded.profile, loaded);

@@ -28,6 +28,7 @@
 #include "sim/moe/traffic.h"
 #include "sim/net/message_network.h"
 #include "topologies/builder.h"
+#include "traces/rerouting.h"
 #include "traces/routing_trace.h"
 #include "traces/synthetic.h"
 
@@ -133,6 +134,7 @@ struct RoutingConfig {
   std::string trace;
   SyntheticRouting synthetic;
   double train_fraction = 0.5;
+  std::optional<Rerouting> reroute;
 };
 
 template <class Visitor>
@@ -142,6 +144,7 @@ void fields(Visitor& v, RoutingConfig& s) {
   v.optional("synthetic", s.synthetic, "how routing is drawn where no trace is given");
   v.optional("train_fraction", s.train_fraction, between(0.0, 0.95),
              "part of the trace, from its start, whose loads placements may know; steps are judged on the rest");
+  v.optional("reroute", s.reroute, "experts are chosen anew from the gate's scores, recorded or drawn");
 }
 
 struct CommunicationConfig {

@@ -72,6 +72,16 @@ void append_rebalancing(std::string& out, const RebalancingResult& rebalancing) 
                  "staleness", fresh.gpu_load_max_over_mean, fresh.age, stale.gpu_load_max_over_mean, stale.age);
 }
 
+void append_rerouting(std::string& out, const RerouteCounts& counts) {
+  const double rows = double(counts.rows);
+  const double idle = double(counts.zero + counts.copied + counts.constant);
+  fmt::format_to(std::back_inserter(out),
+                 "{:<13}{:.3f} experts compute a token in a layer; {:.3f} choices dropped, {:.3f} compute nothing; "
+                 "{:.1f}% of expert rows saved\n",
+                 "rerouted", double(counts.computed) / rows, double(counts.dropped) / rows, idle / rows,
+                 100 * counts.saved_work);
+}
+
 double operation_s(const Results& results, const char* name) {
   for (const OperationResult& operation : results.breakdown)
     if (operation.operation == name) return operation.exposed_s;
@@ -149,6 +159,7 @@ std::string text_summary(const Results& results) {
   line("throughput", fmt::format("{} on {} GPUs, {} a GPU", with_prefix(results.tokens_per_s, "tok/s"), results.gpus,
                                  with_prefix(results.tokens_per_s / results.gpus, "tok/s")));
   line("GPU load", fmt::format("max/mean {:.3f} of expert rows, mean over MoE layers", results.gpu_load_max_over_mean));
+  if (results.rerouting) append_rerouting(out, *results.rerouting);
   if (results.rebalancing) append_rebalancing(out, *results.rebalancing);
   append_breakdown(out, results);
   append_links(out, results);

@@ -153,6 +153,20 @@ TEST(Npz, ReadsTheNumberOfExpertsAndTheDomainsFromTheJsonBesideIt) {
   EXPECT_EQ(read_routing_trace(npz.path).experts, 16);
 }
 
+TEST(Npz, ReadsWhatTheFormatHasNoPlaceForFromTheJsonBesideIt) {
+  const TemporaryPath npz("texts.npz");
+  const TemporaryPath json("texts.json");
+  write_bytes(npz.path, npz_of({{"ids", two_tokens()}}));
+  write_bytes(json.path, R"({"model": "tiny", "recorded": 7, "source": "text", "layer_numbers": [3]})");
+  const RoutingTrace trace = read_routing_trace(npz.path);
+  EXPECT_EQ(trace.model, "tiny");
+  EXPECT_EQ(trace.source, "text");
+  EXPECT_EQ(trace.recorded, "");
+  EXPECT_EQ(trace.layer_numbers, (std::vector<int32_t>{3}));
+  write_bytes(json.path, R"({"layer_numbers": [3, 4]})");
+  EXPECT_TRUE(read_routing_trace(npz.path).layer_numbers.empty());
+}
+
 TEST(Npz, ReadsGatesOf16Bits) {
   const std::string gate = npy<uint16_t>(NpyType::f2, {2, 1, 2}, {0x3C00, 0x3800, 0x3400, 0x0000});  // 1, 1/2, 1/4, 0
   EXPECT_EQ(parse(npz_of({{"ids", two_tokens()}, {"gate", gate}})).gate, (std::vector<float>{1, 0.5f, 0.25f, 0}));
