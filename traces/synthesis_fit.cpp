@@ -9,15 +9,14 @@ namespace {
 
 // Longer traces are judged on their first tokens; whole documents need not be.
 constexpr int64_t kJudgedTokensMax = int64_t{1} << 17;
-constexpr SynthesisBars kWithSomeToSpare{0.0075, 0.05, 0.015};
+constexpr SynthesisBars kWithSomeToSpare{0.009, 0.05, 0.02};
 
-constexpr std::array<SynthesisRates, 8> kRates{{{0.5, 0.125},
-                                                {0.25, 0.0625},
-                                                {0.125, 0.03125},
-                                                {0.0625, 0.015625},
-                                                {0.03125, 0.0078125},
-                                                {0.015625, 0.00390625},
-                                                {0.0078125, 0.001953125},
+constexpr std::array<SynthesisRates, 7> kRates{{{0.25, 0.03125},
+                                                {0.125, 0.015625},
+                                                {0.0625, 0.0078125},
+                                                {0.03125, 0.00390625},
+                                                {0.015625, 0.001953125},
+                                                {0.0078125, 0.0009765625},
                                                 {0, 0}}};
 
 }  // namespace

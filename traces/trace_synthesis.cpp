@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 
 #include "sim/core/check.h"
 #include "sim/core/math.h"
@@ -12,7 +13,9 @@
 namespace moesim {
 namespace {
 
-constexpr size_t kPlacesCompared = 8;   // by a jump
+constexpr size_t kPlacesCompared = 16;  // by a jump
+constexpr std::array<uint32_t, 3> kLooksAhead{0, 8, 24};  // tokens, when places are compared by how often they were used
+constexpr uint64_t kTurnsAside = 4;     // one in so many tokens leaves text that was used more often than other text
 constexpr int kTemplatesTried = 4;      // by a swap
 constexpr int kRowsTried = 8;           // for choices beyond the recorded k
 constexpr int64_t kDrawsPerChoice = 8;  // before those still missing are taken in order
@@ -57,6 +60,12 @@ TraceSynthesizer::TraceSynthesizer(const TraceTemplates& templates, const Synthe
       popularity_.emplace_back(weights);
     }
   }
+  for (const TemplatePool& pool : templates.pools) {
+    int64_t tokens = 0;
+    for (const uint32_t document : pool.documents) tokens += templates.documents[document].tokens;
+    use_of_one_.push_back(1 / double(tokens));
+  }
+  mean_uses_.assign(templates.pools.size(), 0);
   to_jump_ = gap(options.rates.jump);
   to_swap_ = gap(options.rates.swap);
 }
@@ -80,10 +89,26 @@ void TraceSynthesizer::start_document() {
   uint32_t best = documents[from];
   for (size_t i = 1; i < std::min(kPlacesCompared, documents.size()); ++i) {
     const uint32_t other = documents[(from + i) % documents.size()];
-    if (uses_[size_t(templates_.documents[other].first)] < uses_[size_t(templates_.documents[best].first)]) best = other;
+    if (uses_ahead(uint32_t(templates_.documents[other].first)) < uses_ahead(uint32_t(templates_.documents[best].first)))
+      best = other;
   }
   place_ = uint32_t(templates_.documents[best].first);
   run_ = 0;
+  ++counts_.pieces;
+}
+
+// How often a token and some behind it were used; the last of the document stands for what is not there.
+uint32_t TraceSynthesizer::uses_ahead(uint32_t token) const {
+  const TemplateDocument& document = templates_.documents[templates_.document_of[token]];
+  const uint32_t last = uint32_t(document.first + document.tokens - 1);
+  uint32_t uses = 0;
+  for (const uint32_t ahead : kLooksAhead) uses += uses_[std::min(last, token + ahead)];
+  return uses;
+}
+
+// True for some of the tokens that were used more often than the pool on average.
+bool TraceSynthesizer::is_overused(uint32_t token) {
+  return double(uses_[token]) > mean_uses_[size_t(pool_)] + 0.5 && rng_.below(kTurnsAside) == 0;
 }
 
 // Behind which token of its group to go on: that whose next one was used least. Itself where no other has a next one.
@@ -94,9 +119,11 @@ uint32_t TraceSynthesizer::successor_of(uint32_t token) {
   uint32_t uses_best = UINT32_MAX;
   for (size_t i = 0; i < std::min(kPlacesCompared, members.size()); ++i) {
     const uint32_t other = members[(from + i) % members.size()];
-    if (ends_document(templates_, other) || uses_[other + 1] >= uses_best) continue;
+    if (ends_document(templates_, other)) continue;
+    const uint32_t uses = uses_ahead(other + 1);
+    if (uses >= uses_best) continue;
     best = other;
-    uses_best = uses_[other + 1];
+    uses_best = uses;
   }
   return best;
 }
@@ -106,11 +133,11 @@ void TraceSynthesizer::next_place() {
   uint32_t behind = place_;
   const bool due = to_jump_ == 0;
   to_jump_ = due ? gap(options_.rates.jump) : to_jump_ - 1;
-  if (due || must) behind = successor_of(place_);
+  if (due || must || (options_.rates.jump > 0 && is_overused(place_ + 1))) behind = successor_of(place_);
   counts_.longest_run = std::max(counts_.longest_run, ++run_);
   if (behind != place_ || must) {
     run_ = 0;
-    ++counts_.jumps;
+    ++counts_.pieces;
   }
   if (!ends_document(templates_, behind)) {
     place_ = behind + 1;
@@ -226,6 +253,7 @@ void TraceSynthesizer::append_token(RoutingTrace& block) {
   block.position.push_back(position_++);
   make_row(block.ids.data() + block.tokens++ * options_.shape.layers * options_.shape.top_k);
   ++uses_[place_];
+  mean_uses_[size_t(pool_)] += use_of_one_[size_t(pool_)];
   ++counts_.tokens;
 }
 

@@ -28,7 +28,7 @@ struct SynthesisOptions {
 // What was copied and what is new.
 struct SynthesisCounts {
   int64_t tokens = 0;
-  int64_t jumps = 0;        // that led elsewhere
+  int64_t pieces = 0;       // of recorded text, one behind the other
   int64_t swaps = 0;
   int64_t new_rows = 0;     // tokens whose layers come from more than one recorded token
   int64_t longest_run = 0;  // tokens of the longest piece of recorded text
@@ -50,6 +50,8 @@ class TraceSynthesizer {
   void start_document();
   void next_place();
   uint32_t successor_of(uint32_t token);
+  uint32_t uses_ahead(uint32_t token) const;
+  bool is_overused(uint32_t token);
   uint32_t other_template(uint32_t token, int64_t source_layer, uint16_t first);
   void append_token(RoutingTrace& block);
   void make_row(uint16_t* row);
@@ -70,6 +72,8 @@ class TraceSynthesizer {
   Rng rng_;
   std::vector<AliasTable> popularity_;  // by layer of the recording; only where choices must be added
   std::vector<uint32_t> uses_;          // by recorded token
+  std::vector<double> mean_uses_;       // by pool
+  std::vector<double> use_of_one_;      // by pool: 1 / its tokens
   std::vector<uint64_t> chosen_in_;     // by expert: the choice, numbered by choice_, that last took it
   uint64_t choice_ = 0;
   bool scales_ = false;  // else choices are copied as they are

@@ -14,7 +14,8 @@
 namespace moesim {
 namespace {
 
-constexpr int64_t kEpochs = 10;   // of a trace that drifts
+constexpr int64_t kEpochs = 2;    // what is learnt from the first half must not be tested on copies of it
+constexpr int64_t kEpochsOfDrift = 10;
 constexpr size_t kSlices = 10;    // of each domain, in the test for drift
 constexpr int kShuffles = 39;     // of the slices: drift is called what fewer than 1 trace in 40 without it shows
 constexpr uint64_t kShuffleSeed = 1;
@@ -143,9 +144,9 @@ TraceTemplates trace_templates(const RoutingTrace& trace) {
   templates.rows.gate.clear();
   templates.rows.step.clear();
   templates.rows.rank.clear();
-  make_pools(templates, 1);
+  make_pools(templates, kEpochs);
   templates.drifts = drifts(templates);
-  if (templates.drifts) make_pools(templates, kEpochs);
+  if (templates.drifts) make_pools(templates, kEpochsOfDrift);
   make_groups(templates);
   return templates;
 }
