@@ -24,7 +24,7 @@ const auto& actions() {
        {"merge", "FILE FILE... -o OUT", {"output"}, 2, kFilesMax, run_trace_merge},
        {"synth",
         "--like TRACE|--preset NAME -o OUT",
-        {"output", "like", "preset", "tokens", "experts", "top-k", "depth", "seed", "jump", "swap", "report"},
+        {"output", "like", "preset", "tokens", "experts", "top-k", "layers", "seed", "jump", "swap", "report"},
         0,
         0,
         run_trace_synth},
@@ -51,8 +51,8 @@ po::options_description options() {
       "experts", po::value<std::string>(), "convert: routed experts, where the input does not say them; synth: how many there shall be")(
       "warm-up-steps", po::value<std::string>(), "convert: drop the tokens of steps below this number")(
       "requests", po::value<std::string>(), "slice: keep these requests, such as 0-99,200")(
-      "tokens", po::value<std::string>(), "slice: keep the tokens at these places, such as 0-4095")(
-      "layers", po::value<std::string>(), "slice: keep these layers, by their numbers in the model")(
+      "tokens", po::value<std::string>(), "slice: keep the tokens at these places, such as 0-4095; synth: how many to make")(
+      "layers", po::value<std::string>(), "slice: keep these layers, by their numbers in the model; synth: how many to make")(
       "steps", po::value<std::string>(), "slice: keep the tokens of these steps")(
       "domain", po::value<std::string>(), "slice: keep the tokens of this domain, by name or number");
   add_synth_options(options);

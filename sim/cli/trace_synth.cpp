@@ -1,6 +1,7 @@
+#include <fmt/core.h>
 #include <unistd.h>
 
-#include <fstream>
+#include <algorithm>
 
 #include "sim/cli/option_reader.h"
 #include "sim/cli/trace_actions.h"
@@ -32,10 +33,10 @@ SynthRequest read_request(const po::variables_map& given) {
   request.like = reader.text(request.is_preset ? "preset" : "like").value_or("");
   if (reader.has("preset") == reader.has("like")) reader.fault("like", "either this or --preset must be given");
   if (request.is_preset) check_preset(request.like, [&](const std::string& text) { reader.fault("preset", text); });
-  request.options.tokens = reader.number("tokens-count", kStreamedTokensMax);
+  request.options.tokens = reader.number("tokens", kStreamedTokensMax);
   request.options.shape.experts = reader.number("experts", kTraceExpertsMax);
   request.options.shape.top_k = reader.number("top-k", kTraceTopKMax);
-  request.options.shape.layers = reader.number("depth", kTraceLayersMax);
+  request.options.shape.layers = reader.number("layers", kTraceLayersMax);
   request.options.seed = uint64_t(reader.number_between("seed", 0, kSeedMax, 0));
   request.options.rates.jump = reader.decimal("jump", 0, 1, 0);
   request.options.rates.swap = reader.decimal("swap", 0, 1, 0);
@@ -56,7 +57,7 @@ void complete(const RoutingTrace& recorded, SynthesisOptions& options) {
   if (shape.top_k > shape.experts)
     faults.push_back({0, "--top-k", fmt::format("is {}, but there are {} experts", shape.top_k, shape.experts)});
   if (shape.layers * shape.top_k > kTraceRowMax)
-    faults.push_back({0, "--depth", fmt::format("times the choices of a layer must be at most {}", kTraceRowMax)});
+    faults.push_back({0, "--layers", fmt::format("times the choices of a layer must be at most {}", kTraceRowMax)});
   throw_if_any("trace synth", std::move(faults));
 }
 
@@ -83,9 +84,7 @@ void write(const TraceTemplates& templates, const SynthesisOptions& options, con
 void add_synth_options(po::options_description& options) {
   options.add_options()("like", po::value<std::string>(), "synth: the recorded trace to imitate")(
       "preset", po::value<std::string>(), "synth: a name of `moesim list presets` instead")(
-      "tokens-count", po::value<std::string>(), "synth: how many tokens; as many as recorded")(
       "top-k", po::value<std::string>(), "synth: choices of a token in a layer; as recorded")(
-      "depth", po::value<std::string>(), "synth: how many layers; as recorded")(
       "seed", po::value<std::string>(), "synth, arrivals: of all that is drawn; 0")(
       "jump", po::value<std::string>(), "synth: share of tokens after which another text goes on; else fitted")(
       "swap", po::value<std::string>(), "synth: share of layers after which another token goes on; else fitted")(
@@ -96,7 +95,7 @@ void add_synth_options(po::options_description& options) {
 void run_trace_synth(const po::variables_map& given, const std::vector<std::string>&) {
   SynthRequest request = read_request(given);
   const TraceTemplates templates =
-      trace_templates(request.is_preset ? preset_trace(request.like) : read_routing_trace(request.like));
+      trace_templates(request.is_preset ? preset_trace(*find_preset(request.like)) : read_routing_trace(request.like));
   complete(templates.rows, request.options);
   std::vector<SynthesisTry> tries;
   if (request.fits) {
