@@ -14,9 +14,9 @@ namespace moesim {
 namespace {
 
 constexpr size_t kTextMax = size_t{1} << 30;
-constexpr int64_t kBlockTokens = 512;                    // of a Mooncake hash id
+constexpr int64_t kBlockTokens = 512;  // of a Mooncake hash id
 constexpr int64_t kPicosecondsMax = 9'000'000'000'000'000'000;
-constexpr int64_t kTicksASecond = 10'000'000;            // Azure's stamps have seven digits behind the point
+constexpr int64_t kTicksASecond = 10'000'000;  // Azure's stamps have seven digits behind the point
 constexpr const char* kAzureHeader = "TIMESTAMP,ContextTokens,GeneratedTokens";
 
 // Plain files pass through zlib as they are.
@@ -81,7 +81,8 @@ struct StampedRequest {
 };
 
 std::string parse_azure_line(std::string_view line, StampedRequest& stamped) {
-  if (!parse_stamp(take_until(line, ','), stamped.ticks)) return "begins with no time such as 2023-11-16 18:17:03.9799600";
+  if (!parse_stamp(take_until(line, ','), stamped.ticks))
+    return "begins with no time such as 2023-11-16 18:17:03.9799600";
   if (!parse_whole(take_until(line, ','), 0, kArrivalTokensMax, stamped.request.prompt_tokens) ||
       !parse_whole(line, 0, kArrivalTokensMax, stamped.request.output_tokens))
     return fmt::format("must have two numbers of tokens from 0 to {}", kArrivalTokensMax);
@@ -140,8 +141,8 @@ std::vector<Request> parse_arrivals(const std::string& text, const std::string& 
   std::string_view rest = text;
   const bool azure = rest.starts_with(kAzureHeader);
   if (!azure && !rest.starts_with("{"))
-    throw ConfigError(source, fmt::format("begins neither with {}, as Azure's files do, nor with {{, as Mooncake's",
-                                          kAzureHeader));
+    throw ConfigError(
+        source, fmt::format("begins neither with {}, as Azure's files do, nor with {{, as Mooncake's", kAzureHeader));
   if (azure) take_until(rest, '\n');
   std::vector<StampedRequest> stamped;
   std::vector<Fault> faults;

@@ -38,7 +38,8 @@ ArrivalClock::ArrivalClock(const ArrivalOptions& options, Rng rng) : options_(op
     state_left_s_ = rng_.exponential() * (in_burst_ ? options_.burst_s : calm_s);
   }
   if (options_.process == ArrivalProcess::diurnal)
-    profile_mean_ = std::accumulate(options_.profile.begin(), options_.profile.end(), 0.0) / double(options_.profile.size());
+    profile_mean_ =
+        std::accumulate(options_.profile.begin(), options_.profile.end(), 0.0) / double(options_.profile.size());
 }
 
 double ArrivalClock::gamma_gap() {

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kMinutePs = 60'000'000'000'000;
 
-LengthStatistics length_statistics(const std::vector<Request>& requests, int64_t Request::*tokens) {
+LengthStatistics length_statistics(const std::vector<Request>& requests, int64_t Request::* tokens) {
   std::vector<int64_t> sorted;
   double sum = 0;
   for (const Request& request : requests) {
@@ -88,8 +88,9 @@ std::string arrival_text(const ArrivalStatistics& s) {
   text += fmt::format("\n{:<14} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8}\n", "tokens", "mean", "min", "median", "90 %",
                       "99 %", "max");
   text += length_line("prompt", s.prompt) + length_line("output", s.output);
-  text += fmt::format("\nlog-normal law: prompt mu {:.3f} sigma {:.3f}, output mu {:.3f} sigma {:.3f}, correlation {:.3f}\n",
-                      s.law.prompt_mu, s.law.prompt_sigma, s.law.output_mu, s.law.output_sigma, s.law.correlation);
+  text += fmt::format(
+      "\nlog-normal law: prompt mu {:.3f} sigma {:.3f}, output mu {:.3f} sigma {:.3f}, correlation {:.3f}\n",
+      s.law.prompt_mu, s.law.prompt_sigma, s.law.output_mu, s.law.output_sigma, s.law.correlation);
   if (s.cached_prompt > 0)
     text += fmt::format("{:.1f} % of the prompt tokens are in leading blocks that an earlier request had too\n",
                         100 * s.cached_prompt);
@@ -107,10 +108,11 @@ std::string arrivals_csv(const std::vector<Request>& requests) {
 std::string arrivals_json(const std::vector<Request>& requests) {
   std::string text = "[";
   for (const Request& r : requests)
-    fmt::format_to(std::back_inserter(text),
-                   "{}{{\"arrival_s\": {}, \"prompt_tokens\": {}, \"output_tokens\": {}, \"domain\": {}, \"document\": {}}}",
-                   &r == requests.data() ? "\n" : ",\n", seconds_text(r.arrival), r.prompt_tokens, r.output_tokens,
-                   r.domain, r.document);
+    fmt::format_to(
+        std::back_inserter(text),
+        "{}{{\"arrival_s\": {}, \"prompt_tokens\": {}, \"output_tokens\": {}, \"domain\": {}, \"document\": {}}}",
+        &r == requests.data() ? "\n" : ",\n", seconds_text(r.arrival), r.prompt_tokens, r.output_tokens, r.domain,
+        r.document);
   return text + "\n]\n";
 }
 

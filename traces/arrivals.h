@@ -19,8 +19,8 @@ struct Request {
   int64_t prompt_tokens = 0;
   int64_t output_tokens = 0;
   int32_t domain = 0;
-  int64_t document = 0;        // the first of a trace's documents that its tokens are routed as
-  int64_t cached_prompt = 0;   // prompt tokens in blocks that earlier requests had too, where blocks are recorded
+  int64_t document = 0;       // the first of a trace's documents that its tokens are routed as
+  int64_t cached_prompt = 0;  // prompt tokens in blocks that earlier requests had too, where blocks are recorded
 };
 
 // Told apart by the first line: Azure's CSV with the columns TIMESTAMP, ContextTokens, GeneratedTokens, or Mooncake's

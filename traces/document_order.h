@@ -21,8 +21,8 @@ class DocumentOrder {
  private:
   struct Domain {
     std::vector<uint32_t> documents;
-    std::vector<int64_t> ends;       // tokens of the domain up to the end of each
-    std::vector<double> wanted_at;   // of the synthetic tokens, at the borders between tenths
+    std::vector<int64_t> ends;      // tokens of the domain up to the end of each
+    std::vector<double> wanted_at;  // of the synthetic tokens, at the borders between tenths
     int64_t made = 0;
   };
   double wanted(const Domain& domain, double tokens_done) const;

@@ -17,14 +17,14 @@ namespace {
 
 constexpr int64_t kDocuments = 160;
 constexpr int64_t kDocumentTokens = 512;
-constexpr int64_t kIds = 8192;             // of a domain
-constexpr double kIdExponent = 0.9;        // ten ids make 20 to 25 % of the text, a hundred 45 %, as in the source's text
-constexpr double kRepeated = 0.2;          // of the tokens: an id of the recent past
-constexpr uint64_t kRecent = 64;           // tokens
-constexpr int64_t kFrequentIds = 512;      // whose experts are chosen so that loads come out right
-constexpr int kCandidates = 16;            // places for each of those
+constexpr int64_t kIds = 8192;         // of a domain
+constexpr double kIdExponent = 0.9;    // ten ids make 20 to 25 % of the text, a hundred 45 %, as in the source's text
+constexpr double kRepeated = 0.2;      // of the tokens: an id of the recent past
+constexpr uint64_t kRecent = 64;       // tokens
+constexpr int64_t kFrequentIds = 512;  // whose experts are chosen so that loads come out right
+constexpr int kCandidates = 16;        // places for each of those
 constexpr double kGolden = 0.6180339887498949;  // steps of it fill the unit interval evenly
-constexpr uint64_t kSeed = 20240903;       // presets are the same for everyone
+constexpr uint64_t kSeed = 20240903;            // presets are the same for everyone
 
 double fraction(double x) { return x - std::floor(x); }
 
@@ -169,10 +169,24 @@ std::span<const TracePreset> presets() {
   static const std::vector<TracePreset> all = {
       {"mixtral-8x7b",
        "loads, id dependence and affinity of Mixtral-8x7B in layers 0, 7 and 15, published with OLMoE",
-       32, 8, 2, {"arxiv", "book", "c4", "github", "wikipedia"}, {0, 7, 15}, &kMixtralLoads, {0.43, 0.36, 0.43}, 0.1},
+       32,
+       8,
+       2,
+       {"arxiv", "book", "c4", "github", "wikipedia"},
+       {0, 7, 15},
+       &kMixtralLoads,
+       {0.43, 0.36, 0.43},
+       0.1},
       {"olmoe-1b-7b",
        "loads, id dependence and affinity of OLMoE-1B-7B in layers 0, 7 and 15, published with OLMoE",
-       16, 64, 8, {"arxiv", "book", "c4", "github", "wikipedia"}, {0, 7, 15}, &kOlmoeLoads, {0.36, 0.42, 0.51}, 0.3}};
+       16,
+       64,
+       8,
+       {"arxiv", "book", "c4", "github", "wikipedia"},
+       {0, 7, 15},
+       &kOlmoeLoads,
+       {0.36, 0.42, 0.51},
+       0.3}};
   return all;
 }
 

@@ -1,4 +1,5 @@
-// Traces of models of which only statistics are published: drawn so that those agree, to be resampled like recorded ones.
+// Traces of models of which only statistics are published: drawn so that those agree, to be resampled like recorded
+// ones.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,7 @@ struct TracePreset {
   std::vector<int64_t> published_layers;
   const std::vector<std::vector<std::vector<int32_t>>>* loads;  // [domain][published layer][expert], of 10,000 tokens
   std::vector<double> by_id;  // of each published layer: share of tokens whose choices follow from id and domain
-  double by_token;            // of the others: share whose choices follow from what the token carries through all layers
+  double by_token;  // of the others: share whose choices follow from what the token carries through all layers
 };
 
 std::span<const TracePreset> presets();

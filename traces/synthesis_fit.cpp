@@ -41,8 +41,7 @@ bool meets(const TraceDifference& difference, const SynthesisBars& bars) {
 std::vector<SynthesisTry> fit_rates(const TraceTemplates& templates, uint64_t seed) {
   const RoutingTrace& rows = templates.rows;
   const int64_t tokens = std::min(rows.tokens, kJudgedTokensMax);
-  const TraceFingerprint recorded =
-      trace_fingerprint(tokens == rows.tokens ? rows : tokens_of(rows, {0, tokens}));
+  const TraceFingerprint recorded = trace_fingerprint(tokens == rows.tokens ? rows : tokens_of(rows, {0, tokens}));
   std::vector<SynthesisTry> tries;
   for (const SynthesisRates& rates : kRates) {
     RoutingTrace made = synthesise(templates, {{rows.layers, rows.experts, rows.top_k}, rows.tokens, seed, rates});

@@ -25,8 +25,8 @@ struct SynthesisTry {
   TraceDifference difference;
 };
 
-// Rates from the most novel to a plain repetition, tried until one meets the bars with a part of them to spare; the last
-// one tried is taken. Depends on the templates and the seed alone.
+// Rates from the most novel to a plain repetition, tried until one meets the bars with a part of them to spare; the
+// last one tried is taken. Depends on the templates and the seed alone.
 std::vector<SynthesisTry> fit_rates(const TraceTemplates& templates, uint64_t seed);
 
 }  // namespace moesim

@@ -15,7 +15,8 @@ std::vector<TraceDocument> trace_documents(const RoutingTrace& trace) {
     } else {
       place = documents.size();
       if (!trace.request.empty()) place = place_of.try_emplace(by[size_t(token)], place).first->second;
-      if (place == documents.size()) documents.push_back({trace.domain.empty() ? 0 : trace.domain[size_t(token)], 0, {}});
+      if (place == documents.size())
+        documents.push_back({trace.domain.empty() ? 0 : trace.domain[size_t(token)], 0, {}});
       documents[place].stretches.push_back({token, 1});
     }
     ++documents[place].tokens;

@@ -14,7 +14,8 @@ namespace moesim {
 namespace {
 
 constexpr size_t kPlacesCompared = 16;  // by a jump
-constexpr std::array<uint32_t, 3> kLooksAhead{0, 8, 24};  // tokens, when places are compared by how often they were used
+constexpr std::array<uint32_t, 3> kLooksAhead{0, 8,
+                                              24};  // tokens, when places are compared by how often they were used
 constexpr uint64_t kTurnsAside = 4;     // one in so many tokens leaves text that was used more often than other text
 constexpr int kTemplatesTried = 4;      // by a swap
 constexpr int kRowsTried = 8;           // for choices beyond the recorded k
@@ -89,7 +90,8 @@ void TraceSynthesizer::start_document() {
   uint32_t best = documents[from];
   for (size_t i = 1; i < std::min(kPlacesCompared, documents.size()); ++i) {
     const uint32_t other = documents[(from + i) % documents.size()];
-    if (uses_ahead(uint32_t(templates_.documents[other].first)) < uses_ahead(uint32_t(templates_.documents[best].first)))
+    if (uses_ahead(uint32_t(templates_.documents[other].first)) <
+        uses_ahead(uint32_t(templates_.documents[best].first)))
       best = other;
   }
   place_ = uint32_t(templates_.documents[best].first);

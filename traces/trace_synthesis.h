@@ -15,7 +15,8 @@ namespace moesim {
 // How often a synthetic trace leaves what was recorded.
 struct SynthesisRates {
   double jump = 0;  // after a token: goes on behind another token of the same id, in another text of the same pool
-  double swap = 0;  // after a layer: takes the deeper layers from another token of the same id and the same first choice
+  double swap =
+      0;  // after a layer: takes the deeper layers from another token of the same id and the same first choice
 };
 
 struct SynthesisOptions {
@@ -28,14 +29,15 @@ struct SynthesisOptions {
 // What was copied and what is new.
 struct SynthesisCounts {
   int64_t tokens = 0;
-  int64_t pieces = 0;       // of recorded text, one behind the other
+  int64_t pieces = 0;  // of recorded text, one behind the other
   int64_t swaps = 0;
   int64_t new_rows = 0;     // tokens whose layers come from more than one recorded token
   int64_t longest_run = 0;  // tokens of the longest piece of recorded text
 };
 
-// The documents follow the recorded ones in domain, length and phases, as DocumentOrder has them. Among places that a jump or a document may go to, those used least
-// are taken, so that every recorded row is used nearly equally often. Memory does not grow with the tokens.
+// The documents follow the recorded ones in domain, length and phases, as DocumentOrder has them. Among places that a
+// jump or a document may go to, those used least are taken, so that every recorded row is used nearly equally often.
+// Memory does not grow with the tokens.
 class TraceSynthesizer {
  public:
   TraceSynthesizer(const TraceTemplates& templates, const SynthesisOptions& options);

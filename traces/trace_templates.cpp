@@ -14,10 +14,10 @@
 namespace moesim {
 namespace {
 
-constexpr int64_t kEpochs = 2;    // what is learnt from the first half must not be tested on copies of it
+constexpr int64_t kEpochs = 2;  // what is learnt from the first half must not be tested on copies of it
 constexpr int64_t kEpochsOfDrift = 10;
-constexpr size_t kSlices = 10;    // of each domain, in the test for drift
-constexpr int kShuffles = 39;     // of the slices: drift is called what fewer than 1 trace in 40 without it shows
+constexpr size_t kSlices = 10;  // of each domain, in the test for drift
+constexpr int kShuffles = 39;   // of the slices: drift is called what fewer than 1 trace in 40 without it shows
 constexpr uint64_t kShuffleSeed = 1;
 
 void append_tokens(const RoutingTrace& from, TokenRange range, RoutingTrace& to) {
@@ -112,8 +112,8 @@ void make_groups(TraceTemplates& templates) {
   std::vector<uint32_t> sizes;
   for (int64_t token = 0; token < rows.tokens; ++token) {
     const uint32_t document = templates.document_of[size_t(token)];
-    const uint32_t id = rows.token.empty() ? rows.ids[size_t(token * rows.layers * rows.top_k)]
-                                           : uint32_t(rows.token[size_t(token)]);
+    const uint32_t id =
+        rows.token.empty() ? rows.ids[size_t(token * rows.layers * rows.top_k)] : uint32_t(rows.token[size_t(token)]);
     const uint64_t key = uint64_t(uint32_t(templates.documents[document].pool)) << 32 | id;
     const uint32_t group = group_of.try_emplace(key, uint32_t(sizes.size())).first->second;
     if (group == sizes.size()) sizes.push_back(0);

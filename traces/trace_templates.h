@@ -16,8 +16,8 @@ struct TemplateDocument {
 };
 
 // Text that may stand for each other: of one domain and one half of the trace, or one tenth where the routing drifts.
-// Halves are kept apart so that whoever learns from the first half of a synthetic trace, as placements and tables do, is
-// not judged on copies of what was learnt.
+// Halves are kept apart so that whoever learns from the first half of a synthetic trace, as placements and tables do,
+// is not judged on copies of what was learnt.
 struct TemplatePool {
   int32_t domain = 0;
   std::vector<uint32_t> documents;

@@ -40,19 +40,23 @@ const auto& actions() {
 
 po::options_description options() {
   po::options_description options("options");
-  options.add_options()("output,o", po::value<std::string>(),
-                        "convert, slice, merge, synth: the file to write; .npz where its name ends so, else HDF5. arrivals: CSV, or "
-                        "JSON where its name ends in .json")(
-      "format", po::value<std::string>(), "stats, arrivals: what to print, text (default) or json")(
+  options.add_options()(
+      "output,o", po::value<std::string>(),
+      "convert, slice, merge, synth: the file to write; .npz where its name ends so, else HDF5. arrivals: CSV, or "
+      "JSON where its name ends in .json")("format", po::value<std::string>(),
+                                           "stats, arrivals: what to print, text (default) or json")(
       "svg", po::value<std::string>(), "stats: draw the statistics into this file")(
       "html", po::value<std::string>(), "stats: write one page with picture and tables into this file")(
       "from", po::value<std::string>(),
       "convert: format of the input, hdf5, npz, vllm, sglang or jsonl; else by content")(
-      "experts", po::value<std::string>(), "convert: routed experts, where the input does not say them; synth: how many there shall be")(
+      "experts", po::value<std::string>(),
+      "convert: routed experts, where the input does not say them; synth: how many there shall be")(
       "warm-up-steps", po::value<std::string>(), "convert: drop the tokens of steps below this number")(
       "requests", po::value<std::string>(), "slice: keep these requests, such as 0-99,200")(
-      "tokens", po::value<std::string>(), "slice: keep the tokens at these places, such as 0-4095; synth: how many to make")(
-      "layers", po::value<std::string>(), "slice: keep these layers, by their numbers in the model; synth: how many to make")(
+      "tokens", po::value<std::string>(),
+      "slice: keep the tokens at these places, such as 0-4095; synth: how many to make")(
+      "layers", po::value<std::string>(),
+      "slice: keep these layers, by their numbers in the model; synth: how many to make")(
       "steps", po::value<std::string>(), "slice: keep the tokens of these steps")(
       "domain", po::value<std::string>(), "slice: keep the tokens of this domain, by name or number");
   add_synth_options(options);
@@ -107,20 +111,21 @@ void show_progress(TraceInput& input, const std::string& what) {
   };
 }
 
-const Command kTraceCommand = {"trace",
-                               "info|stats|convert|slice|merge|synth|arrivals FILE...",
-                               "Show, measure, convert, cut, join and synthesise routing traces; workloads of requests",
-                               "  moesim trace info traces/samples/moe64k8-sample.h5\n"
-                               "  moesim trace stats traces/samples/moe64k8-sample.h5 --html stats.html\n"
-                               "  moesim trace convert recorded.npz -o recorded.h5\n"
-                               "  moesim trace slice traces/samples/moe64k8-sample.h5 --domain python -o python.h5\n"
-                               "  moesim trace merge first.h5 second.h5 -o both.h5\n"
-                               "  moesim trace synth --like traces/samples/moe64k8-sample.h5 --tokens 100000 -o made.h5\n"
-                               "  moesim trace synth --preset mixtral-8x7b --report - -o mixtral.h5\n"
-                               "  moesim trace arrivals --process gamma --rate 10 --count 1000 -o requests.csv\n",
-                               options,
-                               1,
-                               4096,
-                               run};
+const Command kTraceCommand = {
+    "trace",
+    "info|stats|convert|slice|merge|synth|arrivals FILE...",
+    "Show, measure, convert, cut, join and synthesise routing traces; workloads of requests",
+    "  moesim trace info traces/samples/moe64k8-sample.h5\n"
+    "  moesim trace stats traces/samples/moe64k8-sample.h5 --html stats.html\n"
+    "  moesim trace convert recorded.npz -o recorded.h5\n"
+    "  moesim trace slice traces/samples/moe64k8-sample.h5 --domain python -o python.h5\n"
+    "  moesim trace merge first.h5 second.h5 -o both.h5\n"
+    "  moesim trace synth --like traces/samples/moe64k8-sample.h5 --tokens 100000 -o made.h5\n"
+    "  moesim trace synth --preset mixtral-8x7b --report - -o mixtral.h5\n"
+    "  moesim trace arrivals --process gamma --rate 10 --count 1000 -o requests.csv\n",
+    options,
+    1,
+    4096,
+    run};
 
 }  // namespace moesim

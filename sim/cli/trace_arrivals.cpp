@@ -78,8 +78,7 @@ std::vector<Request> drawn_requests(const ArrivalRequest& asked, const std::vect
   std::vector<Request> requests;
   for (int64_t i = 0; i < count; ++i) {
     const double at = clock.next_s();
-    if (at > kLatestS)
-      throw ConfigError("--count", fmt::format("request {} would arrive after more than 100 days", i));
+    if (at > kLatestS) throw ConfigError("--count", fmt::format("request {} would arrive after more than 100 days", i));
     Request request;
     request.arrival = Time{} + duration_of_seconds(at);
     const RequestLengths lengths = asked.log_normal ? draw_lengths(law, rng) : draw_lengths(recorded, rng);
@@ -113,7 +112,8 @@ void add_arrival_options(po::options_description& options) {
   options.add_options()("process", po::value<std::string>(),
                         "arrivals: draw them: poisson, gamma, markov or diurnal; else FILE's own")(
       "rate", po::value<std::string>(), "arrivals: requests a second, mean; 1")(
-      "variation", po::value<std::string>(), "arrivals: gamma: deviation of the time between requests over its mean; 2")(
+      "variation", po::value<std::string>(),
+      "arrivals: gamma: deviation of the time between requests over its mean; 2")(
       "burst-rate", po::value<std::string>(), "arrivals: markov: rate in a burst over the mean rate; 4")(
       "burst-share", po::value<std::string>(), "arrivals: markov: share of the time that is in bursts; 0.1")(
       "burst-s", po::value<std::string>(), "arrivals: markov: mean length of a burst, s; 10")(

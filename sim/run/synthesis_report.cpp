@@ -87,7 +87,8 @@ RoutingTrace synthetic_like(const TraceTemplates& templates, const SynthesisRate
   return synthesise(templates, {{rows.layers, rows.experts, rows.top_k}, rows.tokens, seed, rates});
 }
 
-void count_copies(const TraceTemplates& templates, const SynthesisRates& rates, uint64_t seed, SynthesisReport& report) {
+void count_copies(const TraceTemplates& templates, const SynthesisRates& rates, uint64_t seed,
+                  SynthesisReport& report) {
   const RoutingTrace& rows = templates.rows;
   TraceSynthesizer synthesizer(templates, {{rows.layers, rows.experts, rows.top_k}, rows.tokens, seed, rates});
   RoutingTrace block;

@@ -20,7 +20,8 @@ struct SimulatedRouting {
 template <class Visitor>
 void fields(Visitor& v, SimulatedRouting& s) {
   v.required("step_time_s", s.step_time_s, at_least(0.0), "mean step with experts in contiguous blocks, s");
-  v.required("gpu_load_max_over_mean", s.gpu_load_max_over_mean, at_least(0.0), "rows of the most loaded GPU over the mean");
+  v.required("gpu_load_max_over_mean", s.gpu_load_max_over_mean, at_least(0.0),
+             "rows of the most loaded GPU over the mean");
   v.required("placement_gain", s.placement_gain, Range<double>{},
              "share of that step that the placement `greedy` saves, made from the first half of the trace");
 }

@@ -42,10 +42,10 @@ std::string caches(const char* name, const std::vector<CacheSize>& sizes) {
 }  // namespace
 
 std::string synthesis_text(const SynthesisReport& report) {
-  std::string text =
-      fmt::format("{}: {} tokens of {} documents{}\n", report.like, report.tokens, report.documents,
-                  report.drifts ? ", whose routing drifts: each tenth is resampled by itself" : "");
-  text += fmt::format("rates: jump {:.4f} a token, swap {:.4f} a layer; {} tried\n", report.jump, report.swap, report.tries);
+  std::string text = fmt::format("{}: {} tokens of {} documents{}\n", report.like, report.tokens, report.documents,
+                                 report.drifts ? ", whose routing drifts: each tenth is resampled by itself" : "");
+  text += fmt::format("rates: jump {:.4f} a token, swap {:.4f} a layer; {} tried\n", report.jump, report.swap,
+                      report.tries);
   text += fmt::format("copied: pieces of {:.1f} tokens (longest {}), {:.1f} % of rows new\n\n", report.mean_run,
                       report.longest_run, 100 * report.new_rows);
   text += fmt::format("{:<42}", "differences in %");
@@ -59,8 +59,8 @@ std::string synthesis_text(const SynthesisReport& report) {
   }
   for (size_t i = 0; i < report.comparisons.size(); ++i) {
     const TraceComparison& c = report.comparisons[i];
-    text += fmt::format("({}) {} against {}: step {:.3f} and {:.3f} ms, greedy placement saves {:.1f} and {:.1f} %\n", i + 1,
-                        c.compared, c.reference, 1e3 * c.compared_simulated.step_time_s,
+    text += fmt::format("({}) {} against {}: step {:.3f} and {:.3f} ms, greedy placement saves {:.1f} and {:.1f} %\n",
+                        i + 1, c.compared, c.reference, 1e3 * c.compared_simulated.step_time_s,
                         1e3 * c.reference_simulated.step_time_s, 100 * c.compared_simulated.placement_gain,
                         100 * c.reference_simulated.placement_gain);
   }

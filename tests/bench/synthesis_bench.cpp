@@ -1,4 +1,5 @@
-// Token-layer rows of synthetic traces made in a second on one core, in memory and written; reuse distances beside them.
+// Token-layer rows of synthetic traces made in a second on one core, in memory and written; reuse distances beside
+// them.
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
@@ -46,8 +47,8 @@ BENCHMARK_CAPTURE(make, written, RoutingShape{16, 64, 8}, SynthesisRates{0.0625,
 void reuse_distances(benchmark::State& state) {
   const RoutingTrace trace = preset_trace(*find_preset("olmoe-1b-7b"));
   for (auto _ : state) benchmark::DoNotOptimize(lru_hit_rates(trace));
-  state.counters["accesses/s"] = benchmark::Counter(double(state.iterations()) * double(trace.ids.size()),
-                                                    benchmark::Counter::kIsRate);
+  state.counters["accesses/s"] =
+      benchmark::Counter(double(state.iterations()) * double(trace.ids.size()), benchmark::Counter::kIsRate);
 }
 BENCHMARK(reuse_distances)->Unit(benchmark::kMillisecond);
 

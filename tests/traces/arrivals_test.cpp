@@ -118,7 +118,8 @@ TEST(ArrivalProcess, GammaHasItsRateAndVariation) {
 }
 
 // With bursts at 4 times the mean rate in a tenth of the time, a random moment's rate has the variance 0.1 * 9 + 0.9 *
-// (1/3)^2 = 1 of the squared mean. Over windows much longer than a burst counts are dispersed by 1 + 2 * rate * variance
+// (1/3)^2 = 1 of the squared mean. Over windows much longer than a burst counts are dispersed by 1 + 2 * rate *
+// variance
 // * relaxation, whose time is 10 s * 0.9 = 9 s: 1 + 2 * 10 * 9 = 181 at 10 a second; a minute holds 1 - (1 - e^-6.67) /
 // 6.67 = 85 % of it: 154.
 TEST(ArrivalProcess, MarkovHasItsRateAndTheDispersionOfItsBursts) {

@@ -25,8 +25,8 @@ RoutingTrace domain_of(const RoutingTrace& trace, int32_t domain) {
   return part;
 }
 
-// Of the choices of frequent ids (100 k choices or more in the source's 208,896 tokens a domain, here in proportion), how
-// many go to the k experts that the id chooses most.
+// Of the choices of frequent ids (100 k choices or more in the source's 208,896 tokens a domain, here in proportion),
+// how many go to the k experts that the id chooses most.
 double told_by_id(const RoutingTrace& trace, int64_t layer) {
   std::map<int32_t, std::vector<int64_t>> counts;
   for (int64_t token = 0; token < trace.tokens; ++token) {
@@ -75,7 +75,8 @@ TEST(Presets, HaveThePublishedLoadsInEachDomain) {
   }
 }
 
-// Published means over the five domains (four for OLMoE's ids) of layers 0, 7 and 15, computed from the source's tables.
+// Published means over the five domains (four for OLMoE's ids) of layers 0, 7 and 15, computed from the source's
+// tables.
 TEST(Presets, AreToldByIdAndByDistantLayersAsPublished) {
   const std::map<std::string, std::vector<double>> by_id{{"olmoe-1b-7b", {0.529, 0.674, 0.722}},
                                                          {"mixtral-8x7b", {0.608, 0.550, 0.622}}};

@@ -122,8 +122,8 @@ TEST(TraceSynthesis, SwapsOnlyBetweenTokensThatShareIdAndFirstChoice) {
   EXPECT_GT(synthesizer.counts().new_rows, 100);
   for (int64_t token = 0; token < made.tokens; ++token)
     for (int64_t layer = 0; layer < 3; ++layer)
-      ASSERT_TRUE(steps.contains({made.token[size_t(token)], layer, choices(made, token, layer)[0],
-                                  choices(made, token, layer + 1)[0]}));
+      ASSERT_TRUE(steps.contains(
+          {made.token[size_t(token)], layer, choices(made, token, layer)[0], choices(made, token, layer + 1)[0]}));
 }
 
 TEST(TraceSynthesis, OfALongerTraceKeepsTheMixtureOfDomainsAtEveryTime) {

@@ -1,5 +1,5 @@
-// Loads of Mixtral-8x7B in five kinds of text, from the routing counts of the OLMoE project (allenai/OLMoE, Apache-2.0):
-// tokens in 10,000 that chose each expert, in layers 0, 7 and 15.
+// Loads of Mixtral-8x7B in five kinds of text, from the routing counts of the OLMoE project (allenai/OLMoE,
+// Apache-2.0): tokens in 10,000 that chose each expert, in layers 0, 7 and 15.
 #include "traces/presets/published_loads.h"
 
 namespace moesim {
