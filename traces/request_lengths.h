@@ -12,11 +12,11 @@ namespace moesim {
 // Prompt and output are log-normal, and their logarithms go together as far as `correlation` says. The default is what
 // fit_lengths() finds in Azure's conversations of 2023.
 struct LengthLaw {
-  double prompt_mu = 6.5247;
-  double prompt_sigma = 1.0985;
-  double output_mu = 4.8851;
-  double output_sigma = 0.9996;
-  double correlation = 0.0;
+  double prompt_mu = 6.6333;
+  double prompt_sigma = 0.9852;
+  double output_mu = 5.0190;
+  double output_sigma = 0.8590;
+  double correlation = 0.0875;
 };
 
 template <class Visitor>

@@ -23,7 +23,7 @@ const auto& actions() {
        {"slice", "FILE -o OUT", {"output", "requests", "tokens", "layers", "steps", "domain"}, 1, 1, run_trace_slice},
        {"merge", "FILE FILE... -o OUT", {"output"}, 2, kFilesMax, run_trace_merge},
        {"synth",
-        "--like TRACE|--preset NAME -o OUT",
+        "--like TRACE|--preset NAME [--report FILE] -o OUT",
         {"output", "like", "preset", "tokens", "experts", "top-k", "layers", "seed", "jump", "swap", "report"},
         0,
         0,
@@ -75,7 +75,8 @@ void check_command_line(const TraceAction& action, const po::variables_map& give
     const bool taken = std::count(action.options.begin(), action.options.end(), name) > 0;
     if (given.count(name) > 0 && !taken)
       faults.push_back({0, "--" + name, fmt::format("is not an option of trace {}", action.name)});
-    if (name == "output" && taken && action.run != run_trace_arrivals && given.count(name) == 0)
+    const bool needed = action.run == run_trace_synth ? given.count("report") == 0 : action.run != run_trace_arrivals;
+    if (name == "output" && taken && needed && given.count(name) == 0)
       faults.push_back({0, "--output", "must say which file to write"});
   }
   throw_if_any("trace " + std::string(action.name), std::move(faults));

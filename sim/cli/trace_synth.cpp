@@ -114,7 +114,7 @@ void run_trace_synth(const po::variables_map& given, const std::vector<std::stri
       write_file_atomically(*request.report,
                             request.report->ends_with(".json") ? json_text(report) : synthesis_text(report));
   }
-  write(templates, request.options, given["output"].as<std::string>());
+  if (given.count("output") > 0) write(templates, request.options, given["output"].as<std::string>());
 }
 
 }  // namespace moesim
