@@ -22,6 +22,7 @@ constexpr double kIdExponent = 0.9;    // ten ids make 20 to 25 % of the text, a
 constexpr double kRepeated = 0.2;      // of the tokens: an id of the recent past
 constexpr uint64_t kRecent = 64;       // tokens
 constexpr int64_t kFrequentIds = 512;  // whose experts are chosen so that loads come out right
+constexpr int64_t kBalancingIds = 16;  // the most frequent ones
 constexpr int kCandidates = 16;        // places for each of those
 constexpr double kGolden = 0.6180339887498949;  // steps of it fill the unit interval evenly
 constexpr uint64_t kSeed = 20240903;            // presets are the same for everyone
@@ -97,17 +98,33 @@ Layer layer_of(const TracePreset& preset, const LayerPlan& plan, size_t domain) 
   return layer;
 }
 
-// Where each id of a domain chooses its experts. Frequent ids weigh much, so their places are chosen one after another
-// such that all of them together leave the loads nearest to what they shall be.
-std::vector<double> places_of_ids(const TracePreset& preset, const Layer& layer, std::span<const double> weights,
-                                  Rng& rng) {
-  std::vector<double> places;
+// Ids that carry one place through all layers, so that layers tell of each other; the most frequent ones never do.
+bool is_shared(const TracePreset& preset, size_t id) {
+  return int64_t(id) >= kBalancingIds && double(splitmix64(id) >> 11) * 0x1.0p-53 < preset.ids_through_layers;
+}
+
+void take_from(std::vector<double>& missing, std::span<const uint16_t> chosen, double weight) {
+  for (const uint16_t expert : chosen) missing[expert] -= weight;
+}
+
+// Where each id of a domain chooses its experts. Frequent ids weigh much, so the places of those that are free are
+// chosen one after another such that all together leave the loads nearest to what they shall be.
+std::vector<double> places_of_ids(const TracePreset& preset, const Layer& layer, size_t domain,
+                                  std::span<const double> weights, Rng& rng) {
+  std::vector<double> places(weights.size(), 0);
   std::vector<double> missing(size_t(preset.experts), 0);
   std::vector<uint16_t> chosen(size_t(preset.top_k), 0);
+  const double all = std::accumulate(weights.begin(), weights.end(), 0.0);
+  for (size_t i = 0; i < layer.order.size(); ++i)
+    missing[layer.order[i]] = all * (layer.ends[i] - (i == 0 ? 0 : layer.ends[i - 1]));
   for (size_t id = 0; id < weights.size(); ++id) {
-    double best = rng.uniform();
-    for (size_t i = 0; i < layer.order.size(); ++i)
-      missing[layer.order[i]] += weights[id] * (layer.ends[i] - (i == 0 ? 0 : layer.ends[i - 1]));
+    if (!is_shared(preset, id)) continue;
+    places[id] = double(splitmix64(id * preset.domains.size() + domain + kSeed) >> 11) * 0x1.0p-53;
+    layer.choose(places[id], 0, chosen);
+    take_from(missing, chosen, weights[id]);
+  }
+  for (size_t id = 0; id < weights.size(); ++id) {
+    if (is_shared(preset, id)) continue;
     double most_met = -1e300;
     for (int candidate = 0; candidate < (int64_t(id) < kFrequentIds ? kCandidates : 1); ++candidate) {
       const double place = rng.uniform();
@@ -116,11 +133,10 @@ std::vector<double> places_of_ids(const TracePreset& preset, const Layer& layer,
       for (const uint16_t expert : chosen) met += missing[expert];
       if (met <= most_met) continue;
       most_met = met;
-      best = place;
+      places[id] = place;
     }
-    layer.choose(best, 0, chosen);
-    for (const uint16_t expert : chosen) missing[expert] -= weights[id];
-    places.push_back(best);
+    layer.choose(places[id], 0, chosen);
+    take_from(missing, chosen, weights[id]);
   }
   return places;
 }
@@ -148,7 +164,7 @@ void draw_layer(const TracePreset& preset, const LayerPlan& plan, int64_t number
   std::vector<std::vector<double>> places;
   for (size_t domain = 0; domain < preset.domains.size(); ++domain) {
     layers.push_back(layer_of(preset, plan, domain));
-    places.push_back(places_of_ids(preset, layers.back(), weights, rng));
+    places.push_back(places_of_ids(preset, layers.back(), domain, weights, rng));
   }
   for (int64_t token = 0; token < trace.tokens; ++token) {
     const size_t domain = size_t(trace.domain[size_t(token)]);
@@ -176,6 +192,7 @@ std::span<const TracePreset> presets() {
        {0, 7, 15},
        &kMixtralLoads,
        {0.43, 0.36, 0.43},
+       0.7,
        0.1},
       {"olmoe-1b-7b",
        "loads, id dependence and affinity of OLMoE-1B-7B in layers 0, 7 and 15, published with OLMoE",
@@ -185,7 +202,8 @@ std::span<const TracePreset> presets() {
        {"arxiv", "book", "c4", "github", "wikipedia"},
        {0, 7, 15},
        &kOlmoeLoads,
-       {0.36, 0.42, 0.51},
+       {0.36, 0.55, 0.62},
+       0.7,
        0.3}};
   return all;
 }

@@ -25,6 +25,7 @@ struct TracePreset {
   std::vector<int64_t> published_layers;
   const std::vector<std::vector<std::vector<int32_t>>>* loads;  // [domain][published layer][expert], of 10,000 tokens
   std::vector<double> by_id;  // of each published layer: share of tokens whose choices follow from id and domain
+  double ids_through_layers;  // share of the ids whose choices in all layers follow from one number
   double by_token;  // of the others: share whose choices follow from what the token carries through all layers
 };
 

@@ -129,8 +129,7 @@ SynthesisReport synthesis_report(const TraceTemplates& templates, const std::vec
   const Measured held_out = measure(halves.held_out, "held-out part", report.notes);
   const Measured other = measure(halves.fitted, "other part", report.notes);
   const TraceTemplates part = trace_templates(halves.fitted);
-  const Measured from_part =
-      measure(synthetic_like(part, fit_rates(part, seed).back().rates, seed), "synthetic of other part", report.notes);
+  const Measured from_part = measure(synthetic_like(part, rates, seed), "synthetic of other part", report.notes);
   report.comparisons.push_back(compare(held_out, other));
   report.comparisons.push_back(compare(held_out, from_part));
   return report;

@@ -97,8 +97,8 @@ void fields(Visitor& v, SynthesisReport& s) {
 }
 
 // Compares in the recorded shape and length: recorded with synthetic; of two parts of the documents, the one with the
-// other, which is as near as one can hope to come, and with a synthetic trace fitted to the other. Steps are simulated
-// on eight H100 of one server with a model of OLMoE's widths.
+// other, which is as near as one can hope to come, and with a synthetic trace of the other at the same rates. Steps are
+// simulated on eight H100 of one server with a model of OLMoE's widths.
 SynthesisReport synthesis_report(const TraceTemplates& templates, const std::vector<SynthesisTry>& tries, uint64_t seed,
                                  const std::string& like);
 

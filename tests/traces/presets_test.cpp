@@ -13,6 +13,8 @@
 namespace moesim {
 namespace {
 
+constexpr double kLn2 = 0.69314718055994531;
+
 RoutingTrace domain_of(const RoutingTrace& trace, int32_t domain) {
   RoutingTrace part = empty_trace(0, trace.layers, trace.top_k, trace.experts);
   for (int64_t token = 0; token < trace.tokens; ++token) {
@@ -51,7 +53,9 @@ double information(const RoutingTrace& trace, int64_t layer, int64_t other) {
   std::vector<int64_t> pairs(size_t(trace.experts * trace.experts), 0);
   for (int64_t token = 0; token < trace.tokens; ++token)
     ++pairs[size_t(choices(trace, token, layer)[0]) * size_t(trace.experts) + choices(trace, token, other)[0]];
-  return affinity_of_pairs(pairs, trace.experts).mutual_information_bits;
+  // Less what independent choices would show by chance, as the source's larger counts do not.
+  const double cells = double((trace.experts - 1) * (trace.experts - 1));
+  return affinity_of_pairs(pairs, trace.experts).mutual_information_bits - cells / (2 * double(trace.tokens) * kLn2);
 }
 
 TEST(Presets, AreValidTraces) {
