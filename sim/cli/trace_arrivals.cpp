@@ -57,6 +57,11 @@ ArrivalRequest read_request(const po::variables_map& given, bool has_file) {
   const std::string lengths = reader.text("lengths").value_or("empirical");
   if (lengths != "empirical" && lengths != "log-normal")
     reader.fault("lengths", fmt::format("must be empirical or log-normal, but is {}", in_quotes(lengths)));
+  if (lengths == "empirical" && reader.has("lengths") && !has_file)
+    reader.fault("lengths", "empirical needs a FILE whose requests to take");
+  if (has_file && !process)
+    for (const char* option : {"rate", "variation", "burst-rate", "burst-share", "burst-s", "period-s", "lengths"})
+      if (reader.has(option)) reader.fault(option, "needs --process: FILE has arrivals and lengths of its own");
   request.log_normal = lengths == "log-normal" || !has_file;
   request.seed = uint64_t(reader.number_between("seed", 0, kSeedMax, 0));
   request.routing = reader.text("routing");
