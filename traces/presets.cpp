@@ -191,9 +191,9 @@ std::span<const TracePreset> presets() {
        {"arxiv", "book", "c4", "github", "wikipedia"},
        {0, 7, 15},
        &kMixtralLoads,
-       {0.43, 0.36, 0.43},
-       0.7,
-       0.1},
+       {0.45, 0.41, 0.49},
+       1.0,
+       0.95},
       {"olmoe-1b-7b",
        "loads, id dependence and affinity of OLMoE-1B-7B in layers 0, 7 and 15, published with OLMoE",
        16,
@@ -202,9 +202,9 @@ std::span<const TracePreset> presets() {
        {"arxiv", "book", "c4", "github", "wikipedia"},
        {0, 7, 15},
        &kOlmoeLoads,
-       {0.36, 0.55, 0.62},
-       0.7,
-       0.3}};
+       {0.40, 0.55, 0.60},
+       1.0,
+       1.0}};
   return all;
 }
 

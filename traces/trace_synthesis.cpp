@@ -15,8 +15,8 @@ namespace {
 
 constexpr size_t kPlacesCompared = 16;  // by a jump
 // Tokens ahead, where places are compared by how often they were used.
-constexpr std::array<uint32_t, 6> kLooksAhead{0, 4, 8, 16, 32, 64};
-constexpr uint64_t kTurnsAside = 2;     // one in so many tokens leaves text that was used more often than other text
+constexpr std::array<uint32_t, 3> kLooksAhead{0, 8, 24};
+constexpr uint64_t kTurnsAside = 4;     // one in so many tokens leaves text that was used more often than other text
 constexpr int kTemplatesTried = 4;      // by a swap
 constexpr int kRowsTried = 8;           // for choices beyond the recorded k
 constexpr int64_t kDrawsPerChoice = 8;  // before those still missing are taken in order
