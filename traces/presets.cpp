@@ -193,7 +193,7 @@ std::span<const TracePreset> presets() {
        &kMixtralLoads,
        {0.45, 0.41, 0.49},
        1.0,
-       0.68},
+       0.74},
       {"olmoe-1b-7b",
        "loads, id dependence and affinity of OLMoE-1B-7B in layers 0, 7 and 15, published with OLMoE",
        16,
