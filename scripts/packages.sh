@@ -46,6 +46,7 @@ need libfmt-dev library fmt fmt/format.h fmt
 need nlohmann-json3-dev library nlohmann_json nlohmann/json.hpp
 need libhdf5-dev hdf5
 need libzip-dev library libzip zip.h zip
+need zlib1g-dev library zlib zlib.h z
 need libglpk-dev links glpk.h glpk
 need libsleef-dev library sleef sleef.h sleef
 need libyaml-cpp-dev pkg-config --exists yaml-cpp

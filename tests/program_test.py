@@ -336,6 +336,24 @@ def trace_transform_counts_what_became_of_choices():
         expect(misspelt.returncode == 2 and "did you mean \"selection\"" in misspelt.stderr, misspelt)
 
 
+def synthetic_traces_and_requests_have_the_shape_asked_for_and_the_same_bytes_each_time():
+    with tempfile.TemporaryDirectory() as folder:
+        made = [pathlib.Path(folder) / name for name in ("a.h5", "b.h5", "a.csv", "b.csv")]
+        for out in made[:2]:
+            done = moesim("trace", "synth", "--preset", "mixtral-8x7b", "--jump", "0.1", "--tokens", "5000", "--experts", "12",
+                          "--top-k", "3", "--layers", "40", "-o", str(out))
+            expect(done.stdout.endswith(f"{out}: 5000 tokens, 40 layers, top-3 of 12 experts\n"), done)
+        for out in made[2:]:
+            done = moesim("trace", "arrivals", "--count", "50", "--documents", SAMPLE, "-o", str(out))
+            expect(done.returncode == 0 and done.stdout.startswith("50 requests in "), done)
+        for one, other in made[:2], made[2:]:
+            expect(one.read_bytes() == other.read_bytes(), f"{one} and {other} differ")
+        for wrong in (("synth", "--like", SAMPLE), ("synth", "--preset", "olmo", "-o", str(made[0])),
+                      ("arrivals", "--process", "markov", "--burst-rate", "50"), ("arrivals", SAMPLE)):
+            done = moesim("trace", *wrong)
+            expect(done.returncode == 2 and done.stdout == "", done)
+
+
 def trace_stops_at_ctrl_c_and_leaves_nothing():
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen([MOESIM, "trace", "merge", *[SAMPLE] * 60, "-o", f"{folder}/many.h5"], cwd=ROOT,

@@ -20,6 +20,7 @@
 #include "sim/net/path_policy.h"
 #include "sim/run/names.h"
 #include "topologies/builder.h"
+#include "traces/presets.h"
 
 namespace moesim {
 namespace {
@@ -67,6 +68,12 @@ std::vector<NamedThing> profiles() {
   return things;
 }
 
+std::vector<NamedThing> trace_presets() {
+  std::vector<NamedThing> things;
+  for (const TracePreset& preset : presets()) things.push_back({preset.name, preset.source});
+  return things;
+}
+
 struct Kind {
   const char* name;
   std::vector<NamedThing> (*things)();
@@ -93,6 +100,7 @@ constexpr Kind kKinds[] = {
     {"paths", policies<PathPolicy>},
     {"broadcasts", policies<BroadcastAlgorithm>},
     {"sparse-collectives", policies<SparseAlgorithm>},
+    {"presets", trace_presets},
 };
 
 po::options_description options() {

@@ -24,6 +24,12 @@ void run_trace_convert(const po::variables_map& given, const std::vector<std::st
 void run_trace_slice(const po::variables_map& given, const std::vector<std::string>& files);
 void run_trace_merge(const po::variables_map& given, const std::vector<std::string>& files);
 void run_trace_transform(const po::variables_map& given, const std::vector<std::string>& files);
+void run_trace_synth(const po::variables_map& given, const std::vector<std::string>& files);
+void run_trace_arrivals(const po::variables_map& given, const std::vector<std::string>& files);
+
+// Options of synth and of arrivals.
+void add_synth_options(po::options_description& options);
+void add_arrival_options(po::options_description& options);
 
 // Thrown where Ctrl-C stopped a walk through a trace.
 struct Stopped {};

@@ -5,9 +5,8 @@
 #include <charconv>
 #include <optional>
 
+#include "sim/cli/option_reader.h"
 #include "sim/cli/trace_actions.h"
-#include "sim/config/error.h"
-#include "sim/config/suggest.h"
 #include "traces/trace_copy.h"
 #include "traces/trace_import.h"
 
@@ -20,15 +19,9 @@ constexpr std::array<std::pair<const char*, TraceFormat>, 5> kFormats{{{"hdf5", 
                                                                        {"sglang", TraceFormat::sglang},
                                                                        {"jsonl", TraceFormat::jsonl}}};
 
-// Reads options, and collects what is wrong with them.
-class SelectionReader {
+class SelectionReader : public OptionReader {
  public:
-  explicit SelectionReader(const po::variables_map& given) : given_(given) {}
-
-  std::optional<std::string> text(const char* option) const {
-    if (given_.count(option) == 0) return {};
-    return given_[option].as<std::string>();
-  }
+  using OptionReader::OptionReader;
 
   std::optional<NumberRanges> ranges(const char* option) {
     const std::optional<std::string> given = text(option);
@@ -37,16 +30,6 @@ class SelectionReader {
     if (!parsed)
       fault(option, fmt::format("must be numbers and ranges such as 0-99,200, but is {}", in_quotes(*given)));
     return parsed;
-  }
-
-  int64_t number(const char* option, int64_t high) {
-    const std::optional<std::string> given = text(option);
-    int64_t value = 0;
-    if (!given) return 0;
-    const auto [end, error] = std::from_chars(given->data(), given->data() + given->size(), value);
-    if (error != std::errc() || end != given->data() + given->size() || value < 1 || value > high)
-      fault(option, fmt::format("must be a whole number between 1 and {}, but is {}", high, in_quotes(*given)));
-    return value;
   }
 
   std::optional<TraceFormat> format() {
@@ -61,15 +44,6 @@ class SelectionReader {
                               fmt::join(names, ", ")));
     return {};
   }
-
-  void fault(const char* option, const std::string& message) {
-    faults_.push_back({0, std::string("--") + option, message});
-  }
-  std::vector<Fault> faults() const { return faults_; }
-
- private:
-  const po::variables_map& given_;
-  std::vector<Fault> faults_;
 };
 
 // A domain by its name, else by its number.

@@ -1,8 +1,8 @@
 #include <fmt/core.h>
 
-#include <charconv>
 #include <optional>
 
+#include "sim/cli/option_reader.h"
 #include "sim/cli/trace_actions.h"
 #include "sim/config/error.h"
 #include "sim/config/json_text.h"
@@ -23,25 +23,17 @@ Rerouting read_routing(const po::variables_map& given, JsonNode& root) {
   return read_struct<Rerouting>(root, "--routing");
 }
 
-uint64_t read_seed(const po::variables_map& given) {
-  if (given.count("seed") == 0) return 1;
-  const std::string text = given["seed"].as<std::string>();
-  uint64_t seed = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
-  if (error != std::errc() || end != text.data() + text.size())
-    throw ConfigError("--seed", fmt::format("must be a whole number, but is {}", in_quotes(text)));
-  return seed;
-}
-
 }  // namespace
 
 void run_trace_transform(const po::variables_map& given, const std::vector<std::string>& files) {
-  const std::string format = given.count("format") > 0 ? given["format"].as<std::string>() : "text";
+  OptionReader reader(given);
+  const std::string format = reader.text("format").value_or("text");
   if (format != "text" && format != "json")
-    throw ConfigError("--format", fmt::format("must be text or json, but is {}", in_quotes(format)));
+    reader.fault("format", fmt::format("must be text or json, but is {}", in_quotes(format)));
+  const auto seed = uint64_t(reader.number_between("seed", 0, INT64_MAX, 0));
+  throw_if_any("trace transform", reader.faults());
   JsonNode root;
   const Rerouting options = read_routing(given, root);
-  const uint64_t seed = read_seed(given);
   TraceInput input(files[0]);
   throw_if_any("trace transform", check_rerouting(options, input.head()));
 

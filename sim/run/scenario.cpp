@@ -124,6 +124,10 @@ LoadedScenario load_scenario(const std::filesystem::path& file, const std::vecto
                              TraceStore& traces) {
   JsonNode root = read_json_file(file);
   for (const std::string& setting : settings) set_pointer(root, setting);
+  return load_scenario(std::move(root), file, traces);
+}
+
+LoadedScenario load_scenario(JsonNode root, const std::filesystem::path& file, TraceStore& traces) {
   LoadedScenario loaded;
   loaded.source = file.string();
   loaded.folder = file.parent_path();

@@ -319,6 +319,9 @@ using TraceStore = std::map<std::string, RoutingTrace>;
 LoadedScenario load_scenario(const std::filesystem::path& file, const std::vector<std::string>& settings,
                              TraceStore& traces);
 
+// The same of what a file would say; the file need not be there.
+LoadedScenario load_scenario(JsonNode root, const std::filesystem::path& file, TraceStore& traces);
+
 NodeSpec node_spec(const LoadedScenario& loaded);
 
 }  // namespace moesim
