@@ -87,6 +87,41 @@ TEST(PlacementInput, HasTheSpareSlotsOfTheScenarioAndTheirMemory) {
   EXPECT_EQ(weights("/parallelism/spare_slots=16"), 2 * weights("/parallelism/spare_slots=0"));
 }
 
+// Four GPUs; a list for two of them repeats, so both servers are alike.
+TEST(PlacementInput, HasTheSlotsOfEachGpuAndTheirMemory) {
+  const PlacementInput in = tiny_setting({"/parallelism/slots=[12,20]"}).input;
+  EXPECT_EQ(in.slots, (std::vector<int32_t>{12, 20, 12, 20}));
+  const LoadedScenario loaded = load({"/parallelism/slots=[12,20]", "/steps=1"});
+  check_scenario(loaded);
+  const Results results = run_scenario(loaded, {});
+  EXPECT_EQ(20 * results.gpu_list[0].memory.weights_experts, 12 * results.gpu_list[1].memory.weights_experts);
+  EXPECT_TRUE(tiny_setting({"/parallelism/slots=[17]"}).input.slots.empty());
+  EXPECT_EQ(tiny_setting({"/parallelism/slots=[17]"}).input.slots_per_gpu, 17);
+}
+
+TEST(PlacementInput, RefusesSlotsThatDoNotDoForAllExperts) {
+  try {
+    tiny_setting({"/parallelism/slots=[15]"});
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_EQ(error.faults()[0].path, "/parallelism/slots");
+  }
+  EXPECT_THROW(load({"/parallelism/slots=[20]", "/parallelism/spare_slots=1"}), ConfigError);
+}
+
+// Every second GPU takes twice as long for each kernel: so says what placements know, and so run its tasks.
+TEST(PlacementInput, KnowsGpusOfDifferentSpeeds) {
+  const std::vector<double> even = tiny_setting().input.costs.token_s;
+  const std::vector<double> token_s = tiny_setting({"/cluster/gpu_speeds=[1,0.5]"}).input.costs.token_s;
+  EXPECT_EQ(token_s, (std::vector<double>{even[0], 2 * even[1], even[2], 2 * even[3]}));
+  const auto step_s = [](const std::string& speeds) {
+    return run_scenario(load({"/steps=1", "/cluster/gpu_speeds=" + speeds}), {}).step_time_s;
+  };
+  EXPECT_EQ(step_s("[1]"), step_s("[]"));
+  EXPECT_GT(step_s("[1,0.5]"), 1.5 * step_s("[1]"));
+  EXPECT_LE(step_s("[0.5]"), 2 * step_s("[1]") * (1 + 1e-9));
+}
+
 struct PlacementOnDisk {
   explicit PlacementOnDisk(const PlacementFile& file)
       : path(testing::TempDir() + "moesim-placement-" + std::to_string(::getpid()) + ".json") {
