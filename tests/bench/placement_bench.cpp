@@ -165,13 +165,6 @@ BENCHMARK_CAPTURE(BM_RecordedSample, bottleneck_spare, R"({"policy": "ilp_bottle
 BENCHMARK_CAPTURE(BM_RecordedSample, local_search, R"({"policy": "local_search"})", 8)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(BM_RecordedSample, local_search_spare, R"({"policy": "local_search"})", 9)
     ->Unit(benchmark::kMillisecond);
-// Ten minutes on the machine of docs/benchmarks.md.
-BENCHMARK_CAPTURE(BM_RecordedSample, long_annealing, R"({"policy": "annealing", "iterations": 120000000})", 8)
-    ->Unit(benchmark::kSecond)
-    ->Iterations(1);
-BENCHMARK_CAPTURE(BM_RecordedSample, long_annealing_spare, R"({"policy": "annealing", "iterations": 60000000})", 9)
-    ->Unit(benchmark::kSecond)
-    ->Iterations(1);
 
 }  // namespace
 }  // namespace moesim
