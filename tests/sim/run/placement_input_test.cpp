@@ -51,6 +51,22 @@ TEST(PlacementInput, CountsPairsOfTheTrainingPart) {
     }
 }
 
+// The sample tells its tokens' domains; drawn routing has none, and is cut into eight runs of tokens. Either way every
+// token is in one part.
+TEST(PlacementInput, DividesThePastIntoDomainsOrRuns) {
+  const PlacementInput domains = tiny_setting().input;
+  const PlacementInput runs = tiny_setting({"/routing/trace="}).input;
+  EXPECT_EQ(domains.past_load_of_part.size(), 11u);
+  EXPECT_EQ(runs.past_load_of_part.size(), 8u);
+  for (const PlacementInput* in : {&domains, &runs})
+    for (size_t layer = 0; layer < in->past_load.size(); ++layer)
+      for (size_t expert = 0; expert < in->past_load[layer].size(); ++expert) {
+        int64_t sum = 0;
+        for (const auto& part : in->past_load_of_part) sum += part[layer][expert];
+        EXPECT_EQ(sum, in->past_load[layer][expert]);
+      }
+}
+
 TEST(PlacementInput, KnowsThePathsBetweenTheGpus) {
   const PlacementSetting setting = tiny_setting();
   const PlacementCosts& costs = setting.input.costs;
