@@ -55,6 +55,7 @@ full_steps() {
   step "shell scripts" shellcheck scripts/*.sh .ci/run || true
   step "written files are up to date" scripts/generated.sh build || true
   step "the example scenarios follow the schema" check_examples || true
+  step "a build without GLPK says so" scripts/check_without_glpk.sh || true
   step "measurements make the profiles that are committed" scripts/check_profiles.py build/moesim || true
   if step "build with clang 19 and sanitizers" scripts/build.sh clang-asan; then
     step "tests under the sanitizers" run_tests_sanitized || true

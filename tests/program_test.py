@@ -366,6 +366,34 @@ def trace_stops_at_ctrl_c_and_leaves_nothing():
         expect(os.listdir(folder) == [], os.listdir(folder))
 
 
+# 40 experts with copies on 9 GPUs, four layers: no search tree proves the last tenth of a percent.
+def an_interrupted_integer_program_says_the_best_so_far():
+    with tempfile.TemporaryDirectory() as folder:
+        problem, out = pathlib.Path(folder) / "problem.json", pathlib.Path(folder) / "answer.json"
+        weights = [[1000 + 37 * expert * (layer + 3) % 911 for expert in range(40)] for layer in range(4)]
+        problem.write_text(json.dumps({"cases": [{"name": "hard", "weights": weights, "replicas": 54, "gpus": 9}]}))
+        policy = {"policy": "ilp_balance", "columns_max": 100000, "node_limit": 1000000000, "gap": "0%"}
+        process = subprocess.Popen([MOESIM, "place", "--problem", str(problem), "--policy", json.dumps(policy), "-o", str(out)],
+                                   cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(1.5)
+        expect(process.poll() is None, "it ended before it was stopped")
+        process.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        text, error = process.communicate(timeout=60)
+        expect(time.monotonic() - begin < 10, "it went on")
+        expect(process.returncode == 130 and "INCOMPLETE" in error and "the best so far" in text and "hard" in text,
+               (process.returncode, text, error))
+        expect(os.listdir(folder) == ["problem.json"], os.listdir(folder))
+
+
+def a_mistyped_format_is_one_fault():
+    done = moesim("place", TINY, "--policy", "greedy", "--export", "sglangg", "out/x.json")
+    expect(done.returncode == 2 and done.stdout == "" and done.stderr.count("unknown format") == 1 and
+           "out/x.json" not in done.stderr, done)
+    done = moesim("place", TINY, "--policy", "greedy", "--export", "csv", "a.csv", "--export", "sglangg", "b.json")
+    expect(done.returncode == 2 and done.stderr.count("unknown format") == 1 and "too many" not in done.stderr, done)
+
+
 def bad_input_leaves_no_file():
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "out"

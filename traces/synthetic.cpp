@@ -13,7 +13,7 @@ constexpr int kRedrawsMax = 16;
 
 std::vector<double> layer_weights(const SyntheticRouting& options, int64_t layer, int64_t experts, Rng& rng) {
   std::vector<double> weights(size_t(experts), 1.0);
-  if (options.popularity == Popularity::log_normal)
+  if (options.popularity == Popularity::log_normal || options.popularity == Popularity::domains)
     for (double& weight : weights) weight = rng.log_normal(0, options.sigma);
   if (options.popularity == Popularity::zipf) weights = zipf_weights(size_t(experts), options.exponent);
   if (options.popularity == Popularity::per_layer)
@@ -22,9 +22,22 @@ std::vector<double> layer_weights(const SyntheticRouting& options, int64_t layer
   return weights;
 }
 
+// Exponential draws, so that some domains are rare.
+std::vector<double> shares_of_domains(int32_t domains, int64_t mixture, uint64_t seed) {
+  Rng rng = Rng::stream(seed, fmt::format("synthetic mixture {}", mixture));
+  std::vector<double> shares(size_t(domains), 0);
+  for (double& share : shares) share = rng.exponential();
+  return shares;
+}
+
+std::string popularity_stream(int32_t domain, int64_t layer) {
+  return domain == 0 ? fmt::format("synthetic popularity {}", layer)
+                     : fmt::format("synthetic popularity {} of domain {}", layer, domain);
+}
+
 }  // namespace
 
-SyntheticRouter::SyntheticRouter(const SyntheticRouting& options, RoutingShape shape, uint64_t seed)
+SyntheticRouter::SyntheticRouter(const SyntheticRouting& options, RoutingShape shape, uint64_t seed, int64_t mixture)
     : shape_(shape),
       seed_(Rng::stream(seed, fmt::format("synthetic tokens {}", options.stream)).next()),
       chosen_in_(size_t(shape.experts), 0) {
@@ -32,20 +45,33 @@ SyntheticRouter::SyntheticRouter(const SyntheticRouting& options, RoutingShape s
   CHECK(shape.top_k > 0 && shape.top_k <= shape.experts);
   CHECK(!is_drifting(options.popularity));
   CHECK(options.popularity != Popularity::per_layer || !options.skews.empty());
-  for (int64_t layer = 0; layer < shape.layers; ++layer) {
-    Rng rng = Rng::stream(seed, fmt::format("synthetic popularity {}", layer));
-    const std::vector<double> weights = layer_weights(options, layer, shape.experts, rng);
-    layers_.push_back({weights, AliasTable(weights)});
-  }
+  const int32_t domains = options.popularity == Popularity::domains ? options.domains : 1;
+  for (int32_t domain = 0; domain < domains; ++domain)
+    for (int64_t layer = 0; layer < shape.layers; ++layer) {
+      Rng rng = Rng::stream(seed, popularity_stream(domain, layer));
+      const std::vector<double> weights = layer_weights(options, layer, shape.experts, rng);
+      layers_.push_back({weights, AliasTable(weights)});
+    }
+  if (domains > 1) domain_.emplace(shares_of_domains(domains, mixture, seed));
+}
+
+Rng SyntheticRouter::rng_of(int64_t token) const { return Rng(splitmix64(seed_ ^ splitmix64(uint64_t(token)))); }
+
+size_t SyntheticRouter::draw_domain(Rng& rng) const { return domain_ ? domain_->draw(rng) : 0; }
+
+int32_t SyntheticRouter::domain_of(int64_t token) const {
+  Rng rng = rng_of(token);
+  return int32_t(draw_domain(rng));
 }
 
 void SyntheticRouter::route(int64_t token, std::span<uint16_t> row) {
   CHECK(row.size() == size_t(shape_.layers * shape_.top_k));
-  Rng rng(splitmix64(seed_ ^ splitmix64(uint64_t(token))));
+  Rng rng = rng_of(token);
+  const size_t first = draw_domain(rng) * size_t(shape_.layers);
   size_t at = 0;
-  for (const Layer& layer : layers_) {
+  for (size_t layer = first; layer < first + size_t(shape_.layers); ++layer) {
     ++choice_;
-    for (int64_t k = 0; k < shape_.top_k; ++k) row[at++] = draw(layer, rng);
+    for (int64_t k = 0; k < shape_.top_k; ++k) row[at++] = draw(layers_[layer], rng);
   }
 }
 
@@ -70,20 +96,31 @@ uint16_t SyntheticRouter::draw(const Layer& layer, Rng& rng) {
   return take(last_free);
 }
 
-RoutingTrace synthetic_trace(const SyntheticRouting& options, RoutingShape shape, uint64_t seed, int64_t first_token,
-                             int64_t tokens) {
-  SyntheticRouter router(options, shape, seed);
+RoutingTrace synthetic_trace(const SyntheticRouting& options, RoutingShape shape, uint64_t seed,
+                             std::span<const SyntheticPart> parts) {
   RoutingTrace trace;
-  trace.tokens = tokens;
   trace.layers = shape.layers;
   trace.top_k = shape.top_k;
   trace.experts = shape.experts;
-  const size_t row = size_t(shape.layers * shape.top_k);
-  trace.ids.resize(size_t(tokens) * row);
-  for (int64_t i = 0; i < tokens; ++i)
-    router.route(first_token + i, std::span(trace.ids).subspan(size_t(i) * row, row));
   trace.source = "synthetic";
+  for (const SyntheticPart& part : parts) trace.tokens += part.tokens;
+  const size_t row = size_t(shape.layers * shape.top_k);
+  trace.ids.resize(size_t(trace.tokens) * row);
+  size_t at = 0;
+  for (const SyntheticPart& part : parts) {
+    SyntheticRouter router(options, shape, seed, part.mixture);
+    for (int64_t i = 0; i < part.tokens; ++i, ++at) {
+      router.route(part.first_token + i, std::span(trace.ids).subspan(at * row, row));
+      if (options.popularity == Popularity::domains) trace.domain.push_back(router.domain_of(part.first_token + i));
+    }
+  }
   return trace;
+}
+
+RoutingTrace synthetic_trace(const SyntheticRouting& options, RoutingShape shape, uint64_t seed, int64_t first_token,
+                             int64_t tokens) {
+  const SyntheticPart part{first_token, tokens, 0};
+  return synthetic_trace(options, shape, seed, std::span(&part, 1));
 }
 
 }  // namespace moesim

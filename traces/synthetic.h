@@ -20,6 +20,7 @@ enum class Popularity {
   zipf,
   log_normal,
   per_layer,
+  domains,
   balanced,  // from here on as drifting.h says
   hot_set,
   hot_rank,
@@ -33,6 +34,7 @@ constexpr auto enum_names(Popularity) {
                                                             {Popularity::zipf, "zipf"},
                                                             {Popularity::log_normal, "log_normal"},
                                                             {Popularity::per_layer, "per_layer"},
+                                                            {Popularity::domains, "domains"},
                                                             {Popularity::balanced, "balanced"},
                                                             {Popularity::hot_set, "hot_set"},
                                                             {Popularity::hot_rank, "hot_rank"},
@@ -50,6 +52,7 @@ struct SyntheticRouting {
   double sigma = 0.5;
   std::vector<double> skews;
   int64_t stream = 0;
+  int32_t domains = 8;
   double hot_part = 0.125;
   double heat = 4;
   int32_t period = 8;
@@ -62,10 +65,15 @@ template <class Visitor>
 void fields(Visitor& v, SyntheticRouting& s) {
   v.optional("popularity", s.popularity, "how much more often some experts are chosen than others");
   v.optional("exponent", s.exponent, between(0.0, 8.0), "zipf: the r-th expert weighs 1 / r^exponent");
-  v.optional("sigma", s.sigma, between(0.0, 8.0), "log_normal: deviation of the logarithm of an expert's weight");
+  v.optional("sigma", s.sigma, between(0.0, 8.0),
+             "log_normal, domains: deviation of the logarithm of an expert's weight");
   v.optional("skews", s.skews, between(0.0, 8.0),
              "per_layer: the Zipf exponent of each layer; fewer than there are layers repeat");
   v.optional("stream", s.stream, at_least(int64_t{0}), "other tokens of the same popularity");
+  v.optional(
+      "domains", s.domains, between(1, 1024),
+      "domains: kinds of tokens, each with a popularity of its own; in which mixture they come is drawn once for "
+      "the training part and once for the judged one");
   v.optional("hot_part", s.hot_part, between(0.0, 1.0),
              "hot_set, rotating, burst: part of a layer's experts that are hot, one at least");
   v.optional("heat", s.heat, between(1.0, 65535.0),
@@ -93,32 +101,48 @@ struct RoutingShape {
 
 // Draws each token's experts without replacement, by the weights of its layer: which experts are popular differs from
 // layer to layer. A token's choices depend on the options, the shape, the seed and its number alone, so that any
-// window of tokens can be drawn by itself.
+// window of tokens can be drawn by itself. With domains it depends on the number of their mixture too.
 class SyntheticRouter {
  public:
-  SyntheticRouter(const SyntheticRouting& options, RoutingShape shape, uint64_t seed);
+  SyntheticRouter(const SyntheticRouting& options, RoutingShape shape, uint64_t seed, int64_t mixture);
 
   // Fills [layer][k], the first drawn first. O(1) a choice, but O(experts) where the experts already chosen hold
   // nearly all weight.
   void route(int64_t token, std::span<uint16_t> row);
 
+  // Of the first domain, where there are several.
   std::span<const double> weights(int64_t layer) const { return layers_[size_t(layer)].weights; }
+
+  int32_t domain_of(int64_t token) const;
 
  private:
   struct Layer {
     std::vector<double> weights;
     AliasTable table;
   };
+  Rng rng_of(int64_t token) const;
+  size_t draw_domain(Rng& rng) const;
   uint16_t draw(const Layer& layer, Rng& rng);
 
   RoutingShape shape_;
   uint64_t seed_;
-  std::vector<Layer> layers_;
-  std::vector<uint64_t> chosen_in_;  // by expert: the choice, numbered by choice_, that last took it
+  std::vector<Layer> layers_;         // [domain * layers + layer]
+  std::optional<AliasTable> domain_;  // where there are several
+  std::vector<uint64_t> chosen_in_;   // by expert: the choice, numbered by choice_, that last took it
   uint64_t choice_ = 0;
 };
 
-// The tokens of a window as a trace; `token`, `request` and the like are empty.
+// A window of tokens, and the number of the mixture that they come in.
+struct SyntheticPart {
+  int64_t first_token = 0;
+  int64_t tokens = 0;
+  int64_t mixture = 0;
+};
+
+// One part after another as a trace. With domains it says that of each token; `token`, `request` and the like are
+// empty.
+RoutingTrace synthetic_trace(const SyntheticRouting& options, RoutingShape shape, uint64_t seed,
+                             std::span<const SyntheticPart> parts);
 RoutingTrace synthetic_trace(const SyntheticRouting& options, RoutingShape shape, uint64_t seed, int64_t first_token,
                              int64_t tokens);
 

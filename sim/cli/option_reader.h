@@ -14,6 +14,8 @@
 
 namespace moesim {
 
+constexpr int64_t kSeedMax = 9'007'199'254'740'992;  // what JSON holds exactly
+
 class OptionReader {
  public:
   explicit OptionReader(const po::variables_map& given) : given_(given) {}

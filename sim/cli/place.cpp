@@ -76,9 +76,11 @@ int solve_problem(const po::variables_map& given, const std::vector<std::string>
   const PlacementProblem problem = parse_placement_problem(read_json_file(path), path);
   const std::vector<PlacedCase> placed = solve_placement_problem(problem, policy, seed_of(given));
   const std::string answer = placement_answer_json(problem, policy, placed);
-  if (given.count("output") > 0) write_placement_text(given["output"].as<std::string>(), answer);
+  const bool complete = !interrupted;  // else these are the best placements so far, which no file takes for the answer
+  if (complete && given.count("output") > 0) write_placement_text(given["output"].as<std::string>(), answer);
+  if (!complete) fmt::print(stderr, "INCOMPLETE: it was stopped; the best so far follows, and no file was written\n");
   fmt::print("{}", json ? answer : placement_answer_text(problem, placed));
-  return kOk;
+  return complete ? kOk : kInterrupted;
 }
 
 // The policies to judge, the one that was asked for first.

@@ -27,23 +27,23 @@ std::vector<std::string> format_names() {
   return names;
 }
 
-// FORMAT FILE FORMAT FILE ...; a text beyond them is left over.
+// FORMAT FILE FORMAT FILE ...; a text beyond them is left over. What stands before a file is meant as its format.
 std::vector<EngineFile> engine_files(const std::vector<std::string>& texts, const std::string& option,
                                      std::vector<std::string>& left_over, std::vector<Fault>& faults) {
   std::vector<EngineFile> files;
   for (size_t i = 0; i < texts.size();) {
     const std::optional<ExchangeFormat> format = format_of(texts[i]);
+    const bool has_file = i + 1 < texts.size() && !format_of(texts[i + 1]);
     if (!format) {
-      if (files.empty())
+      if (files.empty() || has_file)
         faults.push_back({0, "",
                           fmt::format("{}: unknown format {}{}", option, in_quotes(texts[i]),
                                       suggestion(texts[i], format_names()))});
       else
         left_over.push_back(texts[i]);
-      ++i;
+      i += has_file ? 2 : 1;
       continue;
     }
-    const bool has_file = i + 1 < texts.size() && !format_of(texts[i + 1]);
     files.push_back({*format, has_file ? texts[i + 1] : ""});
     i += has_file ? 2 : 1;
   }

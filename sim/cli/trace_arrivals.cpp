@@ -13,7 +13,6 @@ namespace moesim {
 namespace {
 
 constexpr int64_t kRequestsMax = 100'000'000;
-constexpr int64_t kSeedMax = 9'007'199'254'740'992;
 constexpr double kLatestS = 9e6;  // 104 days: what a time can hold
 
 struct ArrivalRequest {

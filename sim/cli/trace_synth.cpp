@@ -16,7 +16,6 @@ namespace moesim {
 namespace {
 
 constexpr int64_t kBlockChoices = int64_t{1} << 20;
-constexpr int64_t kSeedMax = 9'007'199'254'740'992;
 
 struct SynthRequest {
   std::string like;  // a trace's file, or the name of a preset

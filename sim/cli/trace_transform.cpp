@@ -30,7 +30,7 @@ void run_trace_transform(const po::variables_map& given, const std::vector<std::
   const std::string format = reader.text("format").value_or("text");
   if (format != "text" && format != "json")
     reader.fault("format", fmt::format("must be text or json, but is {}", in_quotes(format)));
-  const auto seed = uint64_t(reader.number_between("seed", 0, INT64_MAX, 0));
+  const auto seed = uint64_t(reader.number_between("seed", 0, kSeedMax, 0));
   throw_if_any("trace transform", reader.faults());
   JsonNode root;
   const Rerouting options = read_routing(given, root);

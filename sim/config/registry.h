@@ -58,12 +58,25 @@ bool is_same_policy(const PolicyType& type, const ChosenPolicy& a, const ChosenP
 template <class Kind>
 concept HasMemory = requires { typename Kind::State; };
 
+// What an implementation says of itself beside its options, where the kind has a struct Traits for that.
+struct NoTraits {};
+template <class Kind>
+struct TraitsOf {
+  using Type = NoTraits;
+};
+template <class Kind>
+  requires requires { typename Kind::Traits; }
+struct TraitsOf<Kind> {
+  using Type = typename Kind::Traits;
+};
+
 // Seen is what an implementation is given before its options. Registry<Kind> says what that is.
 template <class Kind, class... Seen>
 class RegistryOf {
  public:
   using Input = typename Kind::Input;
   using Decision = typename Kind::Decision;
+  using Traits = typename TraitsOf<Kind>::Type;
 
   struct Entry : PolicyEntry {
     Decision decide(Seen... seen, const AnyStruct& given, Rng& rng) const
@@ -77,6 +90,7 @@ class RegistryOf {
       return call(function, seen..., given, rng);
     }
 
+    Traits traits{};
     void (*function)() = nullptr;  // Decision (*)(Seen..., const Options&, Rng&); only call() knows the Options
     Decision (*call)(void (*function)(), Seen... seen, const AnyStruct& options, Rng& rng) = nullptr;
   };
@@ -88,13 +102,14 @@ class RegistryOf {
 
   // Returns true, so that a namespace-scope constant can register. A name that is taken is a CHECK.
   template <class Options>
-  bool add(std::string name, std::string doc, Decision (*decide)(Seen..., const Options&, Rng&)) {
+  bool add(std::string name, std::string doc, Decision (*decide)(Seen..., const Options&, Rng&), Traits traits = {}) {
     static_assert(HasFields<Options>, "options need a fields() beside them; NoOptions has one");
     CHECK(find(name) == nullptr);
     Entry entry;
     entry.name = std::move(name);
     entry.doc = std::move(doc);
     entry.options = &ObjectTypeOf<Options>::table;
+    entry.traits = traits;
     entry.function = reinterpret_cast<void (*)()>(decide);
     entry.call = [](void (*function)(), Seen... seen, const AnyStruct& options, Rng& rng) -> Decision {
       return reinterpret_cast<decltype(decide)>(function)(seen..., options.as<Options>(), rng);

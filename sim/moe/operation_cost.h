@@ -22,7 +22,8 @@ struct StepModel {
   CostModel gpu;
   LlmPrecision precision;
   Launch launch = Launch::graph;
-  HostParameters host;  // where launches are eager
+  HostParameters host;             // where launches are eager
+  std::vector<double> gpu_speeds;  // [gpu] over the cost model's; empty: 1 each
 };
 
 // What one GPU has to do in one operation.

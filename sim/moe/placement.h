@@ -31,6 +31,9 @@ struct PlacementInput {
   std::vector<int32_t> slots;                   // [gpu] where GPUs differ; empty: slots_per_gpu each
   int32_t groups = 1;                           // of experts, in order, of which a token uses few (group-limited gates)
   std::vector<std::vector<int64_t>> past_load;  // [layer][expert], routed tokens
+  // [part][layer][expert]: the same of parts of the past that differ, the domains of its tokens where they are known.
+  // What is to come may be another mixture of them. Empty where the past is known as one.
+  std::vector<std::vector<std::vector<int64_t>>> past_load_of_part;
   // [layer][expert * experts + expert of the next layer]: tokens that chose both; one entry less than there are
   // layers. Empty where the past is known as counts alone.
   std::vector<std::vector<int64_t>> transitions;
@@ -60,9 +63,19 @@ struct Placement {
   std::optional<PlacementProof> proof = {};  // where the policy has one
 };
 
+// What of its input a policy looks at. The rest takes time to gather, and may be left out.
+enum class PlacementNeeds {
+  loads,  // past_load alone
+  costs,  // and the costs and the parts of the past
+  pairs   // and the tables of pairs
+};
+
 struct PlacementPolicy {
   using Input = PlacementInput;
   using Decision = Placement;
+  struct Traits {
+    PlacementNeeds needs = PlacementNeeds::pairs;
+  };
   static constexpr const char* kind = "placement";
 };
 

@@ -80,8 +80,8 @@ std::vector<std::string> misfits(const PlacementFile& file, const PlacementInput
   const std::vector<int32_t> slots = slots_of_gpus(in);
   for (size_t gpu = 0; gpu < slots.size(); ++gpu)
     if (file.slots[gpu] > slots[gpu])
-      faults.push_back(fmt::format("fills {} slots of GPU {}, which has {} (/parallelism/spare_slots)", file.slots[gpu],
-                                   gpu, slots[gpu]));
+      faults.push_back(fmt::format("fills {} slots of GPU {}, which has {} (/parallelism/spare_slots or slots)",
+                                   file.slots[gpu], gpu, slots[gpu]));
   if (faults.size() > 5) faults.resize(5);
   return faults;
 }

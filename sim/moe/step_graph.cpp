@@ -96,7 +96,9 @@ class StepBuilder {
     std::vector<TaskId> tasks;
     for (int32_t g = 0; g < layout_.gpus; ++g) {
       const GpuId gpu{g};
-      const OperationCost cost = operation_cost(in_.model, step.operation, work_of(step, gpu));
+      OperationCost cost = operation_cost(in_.model, step.operation, work_of(step, gpu));
+      if (!in_.model.gpu_speeds.empty())
+        cost.time = duration_of_seconds(cost.time.seconds() / in_.model.gpu_speeds[index(gpu)]);
       const bool is_eager = in_.model.launch == Launch::eager && cost.launches > 0;
       tasks.push_back(is_eager ? add_launched(step, gpu, cost) : add_kernels(step, gpu, cost, cost.time));
     }

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "sim/config/error.h"
 
@@ -42,10 +43,30 @@ std::vector<Fault> parallelism_faults(const LoadedScenario& loaded, const Layout
   if (layout.ep > loaded.model.experts)
     faults.push_back(fault_at(loaded.root, "/parallelism/ep",
                               fmt::format("{} is more than the model's {} experts", layout.ep, loaded.model.experts)));
+  const std::vector<int32_t> each = expert_slots(loaded, layout);
+  const int64_t slots = std::accumulate(each.begin(), each.end(), int64_t{0});
+  if (slots < loaded.model.experts)
+    faults.push_back(fault_at(loaded.root, "/parallelism/slots",
+                              fmt::format("gives {} slots on {} GPUs, too few for the model's {} experts", slots,
+                                          layout.ep, loaded.model.experts)));
   return faults;
 }
 
 }  // namespace
+
+std::vector<int32_t> expert_slots(const LoadedScenario& loaded, const Layout& layout) {
+  const ParallelismConfig& config = loaded.scenario.parallelism;
+  const int32_t share = int32_t((loaded.model.experts + layout.ep - 1) / layout.ep) + config.spare_slots;
+  std::vector<int32_t> slots(size_t(layout.ep), share);
+  for (size_t rank = 0; rank < slots.size() && !config.slots.empty(); ++rank)
+    slots[rank] = config.slots[rank % config.slots.size()];
+  return slots;
+}
+
+double gpu_speed(const LoadedScenario& loaded, GpuId gpu) {
+  const std::vector<double>& speeds = loaded.scenario.cluster.gpu_speeds;
+  return speeds.empty() ? 1 : speeds[index(gpu) % speeds.size()];
+}
 
 Cluster build_cluster(const LoadedScenario& loaded) {
   const Scenario& scenario = loaded.scenario;

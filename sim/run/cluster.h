@@ -21,6 +21,12 @@ struct Cluster {
 // Throws ConfigError where the parallelism does not fit the GPUs or the model.
 Cluster build_cluster(const LoadedScenario& loaded);
 
+// Slots that each GPU of an expert-parallel group has in a MoE layer: [GPU of the group].
+std::vector<int32_t> expert_slots(const LoadedScenario& loaded, const Layout& layout);
+
+// Over the catalogue's.
+double gpu_speed(const LoadedScenario& loaded, GpuId gpu);
+
 // The requests of each attention rank, as the scenario lists them.
 Batch batch_of(const Scenario& scenario, const Layout& layout);
 

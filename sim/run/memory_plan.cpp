@@ -5,16 +5,17 @@
 #include <algorithm>
 
 #include "models/memory.h"
-#include "sim/run/placement_input.h"
+#include "sim/run/cluster.h"
 
 namespace moesim {
 namespace {
 
 // Weights that tensor parallelism shards come from a share of tp, those it leaves whole from a share of one.
-MemoryUse use_of_gpu(const LoadedScenario& loaded, const Layout& layout, const std::vector<Request>& requests) {
+MemoryUse use_of_gpu(const LoadedScenario& loaded, const Layout& layout, int32_t slots,
+                     const std::vector<Request>& requests) {
   const LlmSpec& llm = loaded.model;
   MemoryShare share;
-  share.experts = int64_t{expert_slots(loaded, layout)} * moe_layers(llm);
+  share.experts = int64_t{slots} * moe_layers(llm);
   share.precision = loaded.scenario.precision.model;
   share.cached_requests = int64_t(requests.size());
   for (const Request& request : requests) share.cached_tokens += request.context + request.new_tokens;
@@ -48,10 +49,11 @@ MemoryResult result_of(const MemoryUse& use, Bytes capacity) {
 
 std::vector<MemoryResult> plan_memory(const LoadedScenario& loaded, const Layout& layout, const Batch& batch) {
   const Bytes capacity{int64_t(double(loaded.gpu.memory.count) * loaded.scenario.memory.usable)};
+  const std::vector<int32_t> slots = expert_slots(loaded, layout);
   std::vector<MemoryResult> results;
   for (int32_t gpu = 0; gpu < layout.gpus; ++gpu) {
     const auto& requests = batch.ranks[size_t(layout.attention_rank(GpuId(gpu)))];
-    const MemoryUse use = use_of_gpu(loaded, layout, requests);
+    const MemoryUse use = use_of_gpu(loaded, layout, slots[size_t(layout.expert_rank(GpuId(gpu)))], requests);
     if (use.total() > capacity)
       throw ConfigError(loaded.source,
                         fmt::format("GPU {} needs {:.2f} GiB but {} has {:.2f} GiB usable: {}. More GPUs (ep, tp), "

@@ -199,6 +199,7 @@ void take_counts(const ExpertCounts& counts, const LlmSpec& llm, PlacementSettin
     throw ConfigError(counts.source, fmt::format("has {} layers, but {} has {}, {} with experts", layers, llm.name,
                                                  llm.layers, setting.input.layers));
   setting.input.past_load = are_moe_layers ? counts.counts : rows_of_moe_layers(counts, llm);
+  setting.input.past_load_of_part.clear();
   setting.input.transitions.clear();
   setting.input.together.clear();
   setting.training = {counts.source, 0, 0};

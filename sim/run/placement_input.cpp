@@ -1,8 +1,6 @@
 #include "sim/run/placement_input.h"
 
 #include <algorithm>
-#include <array>
-#include <string_view>
 
 #include "models/llm_kernels.h"
 #include "sim/moe/placement_file.h"
@@ -11,13 +9,15 @@
 namespace moesim {
 namespace {
 
-// These see nothing but loads; the others get all there is.
-constexpr std::array<std::string_view, 6> kLoadsAlone = {"contiguous", "eplb",   "file",
-                                                         "greedy",     "random", "round_robin"};
-
 // Beyond these, tables of pairs would fill the memory and are left out.
 constexpr int32_t kPairExpertsMax = 2048;
 constexpr int32_t kPairGpusOfCostsMax = 2048;
+
+void set_slots(const LoadedScenario& loaded, const Layout& layout, PlacementInput& in) {
+  const std::vector<int32_t> slots = expert_slots(loaded, layout);
+  in.slots_per_gpu = *std::max_element(slots.begin(), slots.end());
+  if (std::count(slots.begin(), slots.end(), in.slots_per_gpu) != int64_t(slots.size())) in.slots = slots;
+}
 
 PlacementInput loads_alone(const LoadedScenario& loaded, const Layout& layout, const RoutingSource& routing) {
   PlacementInput in;
@@ -25,7 +25,7 @@ PlacementInput loads_alone(const LoadedScenario& loaded, const Layout& layout, c
   in.experts = loaded.model.experts;
   in.gpus = layout.ep;
   in.gpus_per_node = std::min(layout.gpus_per_node, layout.ep);
-  in.slots_per_gpu = expert_slots(loaded, layout);
+  set_slots(loaded, layout, in);
   if (loaded.model.routing_groups) in.groups = loaded.model.routing_groups->groups;
   in.past_load = past_load(routing);
   return in;
@@ -66,10 +66,19 @@ void add_paths(const LoadedScenario& loaded, const Cluster& cluster, int32_t gpu
     }
 }
 
+// Of the GPUs that have this place in their expert-parallel groups, which all use one placement.
+double slowest_speed(const LoadedScenario& loaded, const Cluster& cluster, int32_t rank) {
+  double slowest = gpu_speed(loaded, cluster.layout.gpu_of_expert_rank(0, rank));
+  for (int32_t group = 1; group < cluster.layout.expert_groups(); ++group)
+    slowest = std::min(slowest, gpu_speed(loaded, cluster.layout.gpu_of_expert_rank(group, rank)));
+  return slowest;
+}
+
 PlacementCosts costs_of(const LoadedScenario& loaded, const Cluster& cluster) {
   const int32_t gpus = cluster.layout.ep;
   PlacementCosts costs;
-  costs.token_s.assign(size_t(gpus), token_seconds(loaded, cluster.layout));
+  const double token_s = token_seconds(loaded, cluster.layout);
+  for (int32_t rank = 0; rank < gpus; ++rank) costs.token_s.push_back(token_s / slowest_speed(loaded, cluster, rank));
   costs.dispatch_bytes = double(token_bytes(loaded.model.hidden, loaded.scenario.precision.dispatch).count);
   costs.combine_bytes = double(token_bytes(loaded.model.hidden, loaded.scenario.precision.combine).count);
   add_paths(loaded, cluster, gpus, costs);
@@ -88,26 +97,20 @@ Bytes token_bytes(int64_t hidden, Precision precision) {
   return precision == Precision::fp8 ? values + Bytes{(hidden + 127) / 128 * 4} : values;
 }
 
-int32_t expert_slots(const LoadedScenario& loaded, const Layout& layout) {
-  return (loaded.model.experts + layout.ep - 1) / layout.ep + loaded.scenario.parallelism.spare_slots;
-}
-
-PlacementInput full_placement_input(const LoadedScenario& loaded, const Cluster& cluster,
-                                    const RoutingSource& routing) {
+PlacementInput placement_input(const LoadedScenario& loaded, const Cluster& cluster, const RoutingSource& routing,
+                               PlacementNeeds needs) {
   PlacementInput in = loads_alone(loaded, cluster.layout, routing);
-  if (in.experts <= kPairExpertsMax) {
-    in.transitions = past_transitions(routing);
-    in.together = past_together(routing);
-  }
+  if (needs == PlacementNeeds::loads) return in;
+  in.past_load_of_part = past_load_of_parts(routing);
   if (in.gpus <= kPairGpusOfCostsMax) in.costs = costs_of(loaded, cluster);
+  if (needs == PlacementNeeds::costs || in.experts > kPairExpertsMax) return in;
+  in.transitions = past_transitions(routing);
+  in.together = past_together(routing);
   return in;
 }
 
-PlacementInput placement_input(const LoadedScenario& loaded, const Cluster& cluster, const RoutingSource& routing,
-                               const std::string& policy) {
-  if (std::find(kLoadsAlone.begin(), kLoadsAlone.end(), policy) != kLoadsAlone.end())
-    return loads_alone(loaded, cluster.layout, routing);
-  return full_placement_input(loaded, cluster, routing);
+PlacementNeeds needs_of(const PolicyChoice<PlacementPolicy>& policy) {
+  return Registry<PlacementPolicy>::instance().find(policy.name())->traits.needs;
 }
 
 PolicyChoice<PlacementPolicy> chosen_placement(const LoadedScenario& loaded) {
@@ -130,7 +133,7 @@ void check_placement_file(const LoadedScenario& loaded, const Layout& layout) {
   in.layers = moe_layers(loaded.model);
   in.experts = loaded.model.experts;
   in.gpus = layout.ep;
-  in.slots_per_gpu = expert_slots(loaded, layout);
+  set_slots(loaded, layout, in);
   try {
     decide_placement(loaded, in);
   } catch (const ConfigError& error) {

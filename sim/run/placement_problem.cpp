@@ -282,6 +282,9 @@ std::string placement_answer_text(const PlacementProblem& problem, const std::ve
       fmt::format_to(std::back_inserter(out), "  {}: objective {:.6g}, bound {:.6g}, gap {:.2f}%\n",
                      placed[i].proof->solver, placed[i].proof->objective, placed[i].proof->bound,
                      100 * placed[i].proof->gap);
+    if (placed[i].proof)
+      for (const std::string& warning : placed[i].proof->warnings)
+        fmt::format_to(std::back_inserter(out), "  warning: {}\n", warning);
   }
   return out + "max/mean: load of the fullest GPU over the mean, mean over layers; bound: no placement is below\n";
 }

@@ -77,12 +77,14 @@ std::vector<double> relaxed(const PlacementSetting& setting, const Loads& loads)
 // is not simulated.
 double step_at_bound(const PlacementSetting& setting, const Loads& loads, size_t steps, const JudgedPlacement& from,
                      const PlacementBound& bound) {
+  const std::vector<double>& token_s = setting.input.costs.token_s;
+  const double slowest_s = token_s.empty() ? 0 : *std::max_element(token_s.begin(), token_s.end());
   double saved = 0;
-  for (size_t layer = 0; layer < loads.size() && !setting.input.costs.token_s.empty(); ++layer) {
+  for (size_t layer = 0; layer < loads.size(); ++layer) {
     const int64_t rows = std::accumulate(loads[layer].begin(), loads[layer].end(), int64_t{0});
     const double mean_rows = double(rows) / double(steps) / setting.cluster.layout.gpus;
     const double above = from.load_max_over_mean[layer] - bound.load_max_over_mean[layer];
-    saved += std::max(0.0, above) * mean_rows * setting.input.costs.token_s[0];
+    saved += std::max(0.0, above) * mean_rows * slowest_s;
   }
   return std::max(0.0, from.step_time_s - saved);
 }
@@ -188,7 +190,7 @@ PlacementSetting placement_setting(const LoadedScenario& loaded) {
   setting.cluster = build_cluster(loaded);
   setting.batch = batch_of(loaded.scenario, setting.cluster.layout);
   setting.routing = routing_of(loaded, setting.cluster.layout, setting.batch);
-  setting.input = full_placement_input(loaded, setting.cluster, setting.routing);
+  setting.input = placement_input(loaded, setting.cluster, setting.routing, PlacementNeeds::pairs);
   setting.training.source = loaded.trace == nullptr ? "the drawn routing" : loaded.scenario.routing.trace;
   setting.training.tokens = setting.routing.train_tokens;
   return setting;

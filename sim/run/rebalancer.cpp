@@ -8,6 +8,7 @@
 #include "sim/core/check.h"
 #include "sim/moe/placement_cost.h"
 #include "sim/moe/slot_map.h"
+#include "sim/policy/placement/relabel.h"
 #include "sim/run/placement_input.h"
 #include "topologies/routed_paths.h"
 
@@ -26,7 +27,7 @@ Rebalancer::Rebalancer(const RebalancerInput& in, Placement first, bool may_reba
     if (has_copies(present_)) past_load_ = moesim::past_load(in.routing);
     return;
   }
-  placement_input_ = placement_input(in.loaded, in.cluster, in.routing, policy_.name());
+  placement_input_ = placement_input(in.loaded, in.cluster, in.routing, needs_of(policy_));
   past_load_ = placement_input_.past_load;
 }
 
@@ -53,7 +54,7 @@ double Rebalancer::predicted_max_over_mean(const ExpertLoads& loads, const Place
 
 void Rebalancer::decide(const ExpertLoads& prediction, int32_t step) {
   placement_input_.past_load = prediction;
-  next_ = policy_.decide(placement_input_, rng_);
+  next_ = relabelled(placement_input_, present_, policy_.decide(placement_input_, rng_), needs_of(policy_));
   check_placement(next_, placement_input_);
   next_load_ = prediction;
   next_age_ = 0;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 
 #include "sim/config/error.h"
 #include "sim/core/check.h"
@@ -50,12 +51,35 @@ std::vector<int64_t> pairs_of(const RoutingSource& source, int32_t layer, int32_
   return counts;
 }
 
+// With more domains than this, and without any, the past is cut into runs.
+constexpr size_t kPartsMax = 64;
+constexpr size_t kRuns = 8;
+
+// [part][layer][expert], where each training token is of a part.
+std::vector<std::vector<std::vector<int64_t>>> loads_of_parts(const RoutingSource& source,
+                                                              const std::vector<int32_t>& part_of, size_t parts) {
+  const RoutingTrace& trace = trace_of(source);
+  std::vector<std::vector<std::vector<int64_t>>> load(
+      parts, std::vector<std::vector<int64_t>>(size_t(source.layers), std::vector<int64_t>(size_t(trace.experts), 0)));
+  for (int64_t token = 0; token < source.train_tokens; ++token) {
+    std::vector<std::vector<int64_t>>& part = load[size_t(part_of[size_t(token)])];
+    for (int32_t layer = 0; layer < source.layers; ++layer)
+      for (const uint16_t expert : choices(trace, token, layer % trace.layers).first(size_t(source.top_k)))
+        if (expert != kNoExpert) ++part[size_t(layer)][expert];
+  }
+  return load;
+}
+
 // Enough drawn tokens that each is judged once in the first steps; further steps use them again.
 constexpr int64_t kDrawnChoicesMax = int64_t{1} << 27;
 
 RoutingShape shape_of(const LoadedScenario& loaded) {
   const LlmSpec& llm = loaded.model;
   return {moe_layers(llm), llm.experts + llm.zero_experts, llm.top_k};
+}
+
+int64_t trained_tokens(const LoadedScenario& loaded, int64_t tokens) {
+  return std::min(tokens - 1, int64_t(double(tokens) * loaded.scenario.routing.train_fraction));
 }
 
 // choices: of a row, as they are held while they are drawn.
@@ -125,7 +149,9 @@ void draw(const LoadedScenario& loaded, const Layout& layout, const Batch& batch
     source.drawn = trace_before_drift(loaded, *source.drifting, new_tokens(batch));
   } else {
     const int64_t tokens = drawn_tokens(loaded, int64_t{source.layers} * source.top_k, batch);
-    source.drawn = synthetic_trace(synthetic, shape_of(loaded), loaded.scenario.seed, 0, tokens);
+    const int64_t trained = trained_tokens(loaded, tokens);
+    const std::array<SyntheticPart, 2> parts = {{{0, trained, 0}, {trained, tokens - trained, 1}}};
+    source.drawn = synthetic_trace(synthetic, shape_of(loaded), loaded.scenario.seed, parts);
   }
   source.drawn.experts = loaded.model.experts;
   drop_zero_experts(source.drawn.ids, loaded.model.experts);
@@ -156,23 +182,30 @@ RoutingSource routing_of(const LoadedScenario& loaded, const Layout& layout, con
   else if (loaded.trace == nullptr)
     draw(loaded, layout, batch, source);
   const int64_t tokens = trace_of(source).tokens;
-  if (source.drifting)
-    source.train_tokens = tokens;
-  else
-    source.train_tokens = std::min(tokens - 1, int64_t(double(tokens) * loaded.scenario.routing.train_fraction));
+  source.train_tokens = source.drifting ? tokens : trained_tokens(loaded, tokens);
   return source;
 }
 
 std::vector<std::vector<int64_t>> past_load(const RoutingSource& source) {
-  std::vector<std::vector<int64_t>> load(size_t(source.layers),
-                                         std::vector<int64_t>(size_t(trace_of(source).experts), 0));
-  for (int64_t token = 0; token < source.train_tokens; ++token)
-    for (int32_t layer = 0; layer < source.layers; ++layer) {
-      const auto chosen = choices(trace_of(source), token, layer % trace_of(source).layers);
-      for (int32_t k = 0; k < source.top_k; ++k)
-        if (chosen[size_t(k)] != kNoExpert) ++load[size_t(layer)][chosen[size_t(k)]];
-    }
-  return load;
+  const std::vector<int32_t> one_part(size_t(source.train_tokens), 0);
+  return loads_of_parts(source, one_part, 1)[0];
+}
+
+std::vector<std::vector<std::vector<int64_t>>> past_load_of_parts(const RoutingSource& source) {
+  const std::vector<int32_t>& domain = trace_of(source).domain;
+  const size_t tokens = size_t(source.train_tokens);
+  std::vector<int32_t> known;
+  if (!domain.empty()) known.assign(domain.begin(), domain.begin() + ptrdiff_t(tokens));
+  std::sort(known.begin(), known.end());
+  known.erase(std::unique(known.begin(), known.end()), known.end());
+  std::vector<int32_t> part_of(tokens, 0);
+  if (known.empty() || known.size() > kPartsMax) {
+    for (size_t token = 0; token < tokens; ++token) part_of[token] = int32_t(token * kRuns / tokens);
+    return loads_of_parts(source, part_of, kRuns);
+  }
+  for (size_t token = 0; token < tokens; ++token)
+    part_of[token] = int32_t(std::lower_bound(known.begin(), known.end(), domain[token]) - known.begin());
+  return loads_of_parts(source, part_of, known.size());
 }
 
 std::pair<int64_t, int64_t> judged_part(const RoutingSource& source) {

@@ -35,6 +35,10 @@ RoutingSource routing_of(const LoadedScenario& loaded, const Layout& layout, con
 // Tokens that each expert of each MoE layer got in the training part: [layer][expert].
 std::vector<std::vector<int64_t>> past_load(const RoutingSource& source);
 
+// The same for each part of it, [part][layer][expert]: the domains, by number, where the trace tells them, else runs of
+// equally many tokens.
+std::vector<std::vector<std::vector<int64_t>>> past_load_of_parts(const RoutingSource& source);
+
 // Tokens of the training part that chose both of two experts: [layer][expert * experts + expert of the next layer] for
 // each layer but the last, and [layer][expert * experts + other expert of the layer], 0 on the diagonal.
 std::vector<std::vector<int64_t>> past_transitions(const RoutingSource& source);

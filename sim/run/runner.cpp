@@ -27,9 +27,13 @@ namespace {
 
 StepModel step_model(const LoadedScenario& loaded, const Layout& layout) {
   const KernelParameters& kernels = loaded.profile ? loaded.profile->kernels : loaded.scenario.cost;
+  std::vector<double> speeds;
+  for (int32_t gpu = 0; gpu < layout.gpus && !loaded.scenario.cluster.gpu_speeds.empty(); ++gpu)
+    speeds.push_back(gpu_speed(loaded, GpuId(gpu)));
   return {loaded.model,           layout,
           {loaded.gpu, kernels},  loaded.scenario.precision.model,
-          loaded.scenario.launch, loaded.profile ? loaded.profile->host : HostParameters{}};
+          loaded.scenario.launch, loaded.profile ? loaded.profile->host : HostParameters{},
+          std::move(speeds)};
 }
 
 ScheduleInput schedule_input(const LlmSpec& llm, const Layout& layout) {
@@ -50,7 +54,7 @@ Schedule schedule_of(const LoadedScenario& loaded, const Layout& layout) {
 
 Placement placement_of(const LoadedScenario& loaded, const Cluster& cluster, const RoutingSource& routing,
                        const Placement* given) {
-  const PlacementInput in = placement_input(loaded, cluster, routing, loaded.scenario.placement.name());
+  const PlacementInput in = placement_input(loaded, cluster, routing, needs_of(loaded.scenario.placement));
   if (given == nullptr) return decide_placement(loaded, in);
   check_placement(*given, in);
   return *given;

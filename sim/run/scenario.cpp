@@ -104,6 +104,8 @@ void check_fields(const Scenario& s, const std::function<void(std::string key, s
     fault("rate_tolerance", "is of the network \"flow\" alone");
   if (s.network == Fidelity::ideal && !s.link_changes.empty())
     fault("link_changes", "do nothing in the network \"ideal\", in which links are not shared; take \"flow\"");
+  if (!s.parallelism.slots.empty() && s.parallelism.spare_slots > 0)
+    fault("parallelism", "has both `slots` and `spare_slots`; say with `slots` how many there are in all");
   const std::string placement = s.rebalance.placement.value_or(s.placement).name();
   if (s.rebalance.policy.name() != "never" && placement == "file")
     fault("rebalance", "needs a `placement` that depends on loads: what a file says does not change");

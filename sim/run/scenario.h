@@ -76,6 +76,7 @@ void fields(Visitor& v, NodeConfig& s) {
 struct ClusterConfig {
   int32_t nodes = 1;
   NodeConfig node;
+  std::vector<double> gpu_speeds;
   PolicyChoice<TopologyBuilder> fabric{"leaf-spine"};
 };
 
@@ -83,6 +84,9 @@ template <class Visitor>
 void fields(Visitor& v, ClusterConfig& s) {
   v.optional("nodes", s.nodes, between(1, 100'000), "servers");
   v.optional("node", s.node, "what each server is made of");
+  v.optional("gpu_speeds", s.gpu_speeds, between(0.01, 100.0),
+             "[GPU] how fast each is, over the catalogue's: 0.5 takes twice as long for every kernel. A list for fewer "
+             "than all repeats, so that one of a server's GPUs says it of all servers. 1 each");
   v.optional("fabric", s.fabric, "what joins the servers");
 }
 
@@ -90,6 +94,7 @@ struct ParallelismConfig {
   int32_t tp = 1;
   std::optional<int32_t> ep;
   int32_t spare_slots = 0;
+  std::vector<int32_t> slots;
 };
 
 template <class Visitor>
@@ -101,6 +106,9 @@ void fields(Visitor& v, ParallelismConfig& s) {
   v.optional("spare_slots", s.spare_slots, between(0, 65535),
              "expert slots that each GPU has in a MoE layer beyond its share of the experts, for copies; they take "
              "memory");
+  v.optional("slots", s.slots, between(0, 65535),
+             "[GPU of an expert-parallel group] expert slots that each has in a MoE layer, where they differ: instead "
+             "of its share and `spare_slots`. A list for fewer than all repeats");
 }
 
 struct PrecisionConfig {

@@ -48,6 +48,17 @@ struct DomainLoads {
     }
   }
 
+  // The past as a mixture of them, and what each has had in it.
+  void set_past(const std::vector<double>& share_of_domain, double tokens, PlacementInput& in) const {
+    in.past_load = loads(share_of_domain, tokens);
+    in.past_load_of_part.clear();
+    for (size_t domain = 0; domain < popularity.size(); ++domain) {
+      std::vector<double> alone(popularity.size(), 0);
+      alone[domain] = share_of_domain[domain];
+      in.past_load_of_part.push_back(loads(alone, tokens));
+    }
+  }
+
   std::vector<std::vector<int64_t>> loads(const std::vector<double>& share_of_domain, double tokens) const {
     std::vector<std::vector<int64_t>> loads;
     for (size_t layer = 0; layer < popularity[0].size(); ++layer) {
@@ -82,7 +93,7 @@ inline PlacementInput large_case(uint64_t seed) {
   in.gpus = 64;
   in.gpus_per_node = 8;
   in.slots_per_gpu = 5;
-  in.past_load = domains.loads(random_mixture(rng), 1e7);
+  domains.set_past(random_mixture(rng), 1e7, in);
   return in;
 }
 

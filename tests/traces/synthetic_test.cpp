@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 
 #include "tests/traces/trace_cases.h"
@@ -41,7 +42,7 @@ TEST(Synthetic, ChoosesExpertsByTheirWeights) {
        {Popularity::uniform, Popularity::zipf, Popularity::log_normal, Popularity::per_layer}) {
     const SyntheticRouting options{popularity, 1.2, 1.0, {0.3, 2.0}, 0};
     const RoutingTrace trace = synthetic_trace(options, {4, 32, 1}, 5, 0, tokens);
-    const SyntheticRouter router(options, {4, 32, 1}, 5);
+    const SyntheticRouter router(options, {4, 32, 1}, 5, 0);
     for (int64_t layer = 0; layer < 4; ++layer) {
       const std::span<const double> weights = router.weights(layer);
       const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
@@ -79,12 +80,33 @@ TEST(Synthetic, WindowsOfTokensFitTogether) {
 
 TEST(Synthetic, StreamsAreOtherTokensOfTheSamePopularity) {
   SyntheticRouting options;
-  const SyntheticRouter first(options, {2, 16, 2}, 3);
+  const SyntheticRouter first(options, {2, 16, 2}, 3, 0);
   const RoutingTrace first_tokens = synthetic_trace(options, {2, 16, 2}, 3, 0, 50);
   options.stream = 1;
-  const SyntheticRouter second(options, {2, 16, 2}, 3);
+  const SyntheticRouter second(options, {2, 16, 2}, 3, 0);
   EXPECT_TRUE(std::equal(first.weights(1).begin(), first.weights(1).end(), second.weights(1).begin()));
   EXPECT_NE(synthetic_trace(options, {2, 16, 2}, 3, 0, 50).ids, first_tokens.ids);
+}
+
+// Tokens are of the domains that the mixture has, and what a part draws does not depend on the others. A second mixture
+// has other shares of the same domains.
+TEST(Synthetic, DomainsComeInOneMixtureAPart) {
+  SyntheticRouting options;
+  options.popularity = Popularity::domains;
+  options.domains = 4;
+  const RoutingShape shape{2, 16, 2};
+  const std::array<SyntheticPart, 2> parts = {{{0, 4000, 0}, {4000, 4000, 1}}};
+  const RoutingTrace trace = synthetic_trace(options, shape, 3, parts);
+  EXPECT_TRUE(check_trace(trace).empty());
+  ASSERT_EQ(trace.domain.size(), 8000u);
+  const RoutingTrace alone = synthetic_trace(options, shape, 3, 0, 4000);
+  EXPECT_TRUE(std::equal(alone.ids.begin(), alone.ids.end(), trace.ids.begin()));
+  EXPECT_TRUE(std::equal(alone.domain.begin(), alone.domain.end(), trace.domain.begin()));
+  std::array<std::array<double, 4>, 2> tokens{};
+  for (size_t token = 0; token < 8000; ++token) ++tokens[token / 4000][size_t(trace.domain[token])];
+  double change = 0;
+  for (size_t domain = 0; domain < 4; ++domain) change += std::abs(tokens[0][domain] - tokens[1][domain]);
+  EXPECT_GT(change, 400);  // equal shares would differ by chance alone: by 5 x sqrt(4000) / 2 a domain at the very most
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 namespace moesim {
 namespace {
 
-constexpr int kSweepsMax = 3;
+constexpr int kWindowSweepsMax = 3;
 
 // Layers that are free, between others that stay.
 struct Window {
@@ -48,7 +48,7 @@ void add_fixed_layer(PartProgram& program, const PartProblem& p, const Parts& pa
       const int64_t tokens = earlier == layer ? tokens_between(p, layer, i, j) : tokens_between(p, stays, j, i);
       for (size_t part = 0; part < p.slots.size(); ++part)
         program.problem.columns[size_t(columns[i][part])].cost +=
-            double(tokens * p.distance[part][size_t(parts[stays][j])]) / unit;
+            double(tokens) * p.distance[part][size_t(parts[stays][j])] / unit;
     }
 }
 
@@ -79,9 +79,7 @@ void rename_parts(const PartProblem& p, Parts& parts) {
   if (!has_equal_slots(p)) return;
   std::vector<int32_t> all;
   for (const std::vector<int32_t>& layer : parts) all.insert(all.end(), layer.begin(), layer.end());
-  std::vector<size_t> order(all.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  all = relabel(all, order, p.slots.size());
+  all = relabel(all, in_order(all.size()), p.slots.size());
   auto from = all.begin();
   for (std::vector<int32_t>& layer : parts)
     for (int32_t& part : layer) part = *from++;
@@ -101,9 +99,7 @@ PartProgram part_program(const PartProblem& p, const Parts& parts, Window window
   if (window.end < parts.size())
     add_fixed_layer(program, p, parts, window.end - 1, window.end, program.columns.back(), unit);
   if (window.first == 0 && window.end == parts.size() && has_equal_slots(p)) {
-    std::vector<size_t> order(p.members[0].size());
-    std::iota(order.begin(), order.end(), size_t{0});
-    break_symmetry(program.problem, program.columns[0], order);
+    break_symmetry(program.problem, program.columns[0], in_order(p.members[0].size()));
   }
   return program;
 }
@@ -118,10 +114,10 @@ IlpSolution search_window(const PartProblem& p, Window window, const ProgramOpti
   Parts found = answer.parts;
   for (size_t i = 0; i < program.columns.size(); ++i)
     found[window.first + i] = gpus_in(solution.values, program.columns[i]);
-  const int64_t cut = cut_of(p, found);
-  if (double(cut) < answer.proof.objective) {
+  const double cut = cut_of(p, found);
+  if (cut < answer.proof.objective) {
     answer.parts = std::move(found);
-    answer.proof.objective = double(cut);
+    answer.proof.objective = cut;
   }
   return solution;
 }
@@ -129,13 +125,13 @@ IlpSolution search_window(const PartProblem& p, Window window, const ProgramOpti
 void search_windows(const PartProblem& p, size_t length, const ProgramOptions& options, PartAnswer& answer) {
   const size_t layers = p.members.size();
   double before = kNoEnd;
-  for (int sweep = 0; answer.proof.objective < before && sweep < kSweepsMax; ++sweep) {
+  for (int turn = 0; answer.proof.objective < before && turn < kWindowSweepsMax; ++turn) {
     before = answer.proof.objective;
     for (size_t first = 0; first + length <= layers && answer.proof.objective > 0; ++first)
       if (columns_of(p, {first, first + length}) <= options.columns_max)
         search_window(p, {first, first + length}, options, answer);
-    descend(p, answer.parts);
-    answer.proof.objective = double(cut_of(p, answer.parts));
+    sweep(p, answer.parts, kSweepsMax);
+    answer.proof.objective = cut_of(p, answer.parts);
   }
 }
 
@@ -150,14 +146,21 @@ std::vector<std::vector<int32_t>> members_in(const PartProblem& p, const Parts& 
 
 }  // namespace
 
+std::vector<size_t> in_order(size_t count) {
+  std::vector<size_t> order(count);
+  std::iota(order.begin(), order.end(), size_t{0});
+  return order;
+}
+
 PartAnswer solve_parts(const PartProblem& p, int32_t window, const ProgramOptions& options) {
   PartAnswer answer{contiguous_parts(p), {}};
-  Parts chained = chained_parts(p);
-  descend(p, answer.parts);
+  Parts chained = chained_parts(p, answer.parts[0]);
+  sweep(p, chained, kSweepsMax);
+  sweep(p, answer.parts, kSweepsMax);
   if (cut_of(p, chained) <= cut_of(p, answer.parts)) answer.parts = std::move(chained);
   rename_parts(p, answer.parts);
   PlacementProof& proof = answer.proof;
-  proof.objective = double(cut_of(p, answer.parts));
+  proof.objective = cut_of(p, answer.parts);
   if (proof.objective == 0 || p.slots.size() < 2) return answer;
   const double unit = proof.objective;
   const size_t layers = p.members.size();
@@ -171,26 +174,25 @@ PartAnswer solve_parts(const PartProblem& p, int32_t window, const ProgramOption
   return answer;
 }
 
-PartAnswer bisect_parts(const PartProblem& p, int32_t window, const ProgramOptions& options) {
-  if (p.slots.size() < 2) return solve_parts(p, window, options);
-  const auto middle = p.slots.begin() + int64_t(p.slots.size() / 2);
+PartAnswer bisect_parts(const PartProblem& p, size_t per_node, const SolveParts& solve) {
+  if (p.slots.size() < 2) return {contiguous_parts(p), {}};
+  const size_t nodes = p.slots.size() / per_node;
+  const auto middle = p.slots.begin() + int64_t(nodes > 1 ? nodes / 2 * per_node : p.slots.size() / 2);
   const std::vector<int32_t> slots[2] = {{p.slots.begin(), middle}, {middle, p.slots.end()}};
-  const PartAnswer halves = solve_parts(
-      part_problem(*p.in, p.members,
-                   {std::accumulate(p.slots.begin(), middle, 0), std::accumulate(middle, p.slots.end(), 0)}),
-      window, options);
+  const PartAnswer halves = solve(part_problem(
+      *p.in, p.members, {std::accumulate(p.slots.begin(), middle, 0), std::accumulate(middle, p.slots.end(), 0)}));
   PartAnswer answer{halves.parts, {}};
   add_part(answer.proof, halves.proof);
   for (const int32_t side : {0, 1}) {
     const PartAnswer half =
-        bisect_parts(part_problem(*p.in, members_in(p, halves.parts, side), slots[side]), window, options);
+        bisect_parts(part_problem(*p.in, members_in(p, halves.parts, side), slots[side]), per_node, solve);
     add_part(answer.proof, half.proof);
     for (size_t layer = 0; layer < halves.parts.size(); ++layer)
       for (size_t i = 0, next = 0; i < halves.parts[layer].size(); ++i)
         if (halves.parts[layer][i] == side)
           answer.parts[layer][i] = half.parts[layer][next++] + (side == 0 ? 0 : int32_t(slots[0].size()));
   }
-  answer.proof.objective = double(cut_of(p, answer.parts));
+  answer.proof.objective = cut_of(p, answer.parts);
   answer.proof.bound = 0;
   return answer;
 }

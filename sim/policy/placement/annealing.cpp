@@ -74,7 +74,7 @@ Placement place_annealing(const PlacementInput& in, const AnnealingOptions& opti
 
 [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(
     "annealing", "random swaps on the cost of the past, dearer ones ever more rarely, from the best simple placement",
-    place_annealing);
+    place_annealing, {PlacementNeeds::costs});
 
 }  // namespace
 }  // namespace moesim

@@ -7,8 +7,8 @@ namespace {
 
 Placement place_contiguous(const PlacementInput& in, const NoOptions&, Rng&) { return contiguous_placement(in); }
 
-[[maybe_unused]] const bool registered =
-    Registry<PlacementPolicy>::instance().add("contiguous", "experts in order, in equal blocks", place_contiguous);
+[[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(
+    "contiguous", "experts in order, in equal blocks", place_contiguous, {PlacementNeeds::loads});
 
 }  // namespace
 }  // namespace moesim

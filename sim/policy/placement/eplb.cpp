@@ -122,7 +122,8 @@ Placement place_eplb(const PlacementInput& in, const NoOptions&, Rng&) {
 }
 
 [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(
-    "eplb", "copies of the hottest experts, packed by falling load; groups of experts to servers first", place_eplb);
+    "eplb", "copies of the hottest experts, packed by falling load; groups of experts to servers first", place_eplb,
+    {PlacementNeeds::loads});
 
 }  // namespace
 }  // namespace moesim

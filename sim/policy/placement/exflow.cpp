@@ -117,7 +117,7 @@ Placement place_exflow(const PlacementInput& in, const ExflowOptions& options, R
   const double bound = bound_of_gpus_and_nodes(gpus);
   proof.bound = bound;
   const auto try_answer = [&](PartAnswer answer) {
-    descend(gpus, answer.parts);
+    sweep(gpus, answer.parts, kSweepsMax);
     if (cut_of(gpus, answer.parts) < cut_of(gpus, best.parts)) best.parts = std::move(answer.parts);
     const double better_bound = std::max(proof.bound, answer.proof.bound);
     add_part(proof, answer.proof);
@@ -125,9 +125,10 @@ Placement place_exflow(const PlacementInput& in, const ExflowOptions& options, R
   };
   try_answer({best.parts, {}});
   try_answer(by_nodes(gpus, options));
-  if (double(cut_of(gpus, best.parts)) > proof.bound * (1 + options.gap.fraction))
-    try_answer(bisect_parts(gpus, options.window, options));
-  proof.objective = double(cut_of(gpus, best.parts));
+  if (cut_of(gpus, best.parts) > proof.bound * (1 + options.gap.fraction))
+    try_answer(bisect_parts(gpus, size_t(std::max(1, in.gpus_per_node)),
+                            [&](const PartProblem& p) { return solve_parts(p, options.window, options); }));
+  proof.objective = cut_of(gpus, best.parts);
   proof.bound = std::min(proof.bound, proof.objective);
   name_solver(proof);
   Placement placement =

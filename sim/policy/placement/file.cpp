@@ -30,8 +30,8 @@ Placement place_from_file(const PlacementInput& in, const PlacementFileOptions& 
   return placement;
 }
 
-[[maybe_unused]] const bool registered =
-    Registry<PlacementPolicy>::instance().add(kPlacementFromFile, "as a file of `moesim place` says", place_from_file);
+[[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(
+    kPlacementFromFile, "as a file of `moesim place` says", place_from_file, {PlacementNeeds::loads});
 
 }  // namespace
 }  // namespace moesim

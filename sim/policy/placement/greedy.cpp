@@ -44,8 +44,8 @@ Placement place_greedy(const PlacementInput& in, const NoOptions&, Rng&) {
   return placement;
 }
 
-[[maybe_unused]] const bool registered =
-    Registry<PlacementPolicy>::instance().add("greedy", "heaviest expert first, to the least loaded GPU", place_greedy);
+[[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(
+    "greedy", "heaviest expert first, to the least loaded GPU", place_greedy, {PlacementNeeds::loads});
 
 }  // namespace
 }  // namespace moesim

@@ -11,7 +11,8 @@ Placement place_ilp_balance(const PlacementInput& in, const ProgramOptions& opti
 }
 
 [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(
-    "ilp_balance", "integer programs: the least largest load of a GPU, with copies", place_ilp_balance);
+    "ilp_balance", "integer programs: the least largest load of a GPU, with copies", place_ilp_balance,
+    {PlacementNeeds::costs});
 
 }  // namespace
 }  // namespace moesim

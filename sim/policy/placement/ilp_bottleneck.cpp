@@ -16,8 +16,8 @@ Placement place_ilp_bottleneck(const PlacementInput& in, const ProgramOptions& o
 }
 
 [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(
-    "ilp_bottleneck", "integer programs: the least time of the busiest GPU and the busiest links",
-    place_ilp_bottleneck);
+    "ilp_bottleneck", "integer programs: the least time of the busiest GPU and the busiest links", place_ilp_bottleneck,
+    {PlacementNeeds::costs});
 
 }  // namespace
 }  // namespace moesim

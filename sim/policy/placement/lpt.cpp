@@ -43,7 +43,8 @@ Placement place_lpt(const PlacementInput& in, const NoOptions&, Rng&) {
 }
 
 [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(
-    "lpt", "heaviest expert first, to the GPU that would be done with it first, by its speed", place_lpt);
+    "lpt", "heaviest expert first, to the GPU that would be done with it first, by its speed", place_lpt,
+    {PlacementNeeds::costs});
 
 }  // namespace
 }  // namespace moesim

@@ -21,7 +21,8 @@ Placement place_random(const PlacementInput& in, const NoOptions&, Rng& rng) {
 }
 
 [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(
-    "random", "a fresh permutation of the experts in each layer, in equal blocks", place_random);
+    "random", "a fresh permutation of the experts in each layer, in equal blocks", place_random,
+    {PlacementNeeds::loads});
 
 }  // namespace
 }  // namespace moesim

@@ -15,8 +15,8 @@ Placement place_round_robin(const PlacementInput& in, const NoOptions&, Rng&) {
   return place_each(in, [&](int32_t, int32_t expert) { return turn[size_t(expert)]; });
 }
 
-[[maybe_unused]] const bool registered =
-    Registry<PlacementPolicy>::instance().add("round_robin", "expert e on GPU e modulo the GPUs", place_round_robin);
+[[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(
+    "round_robin", "expert e on GPU e modulo the GPUs", place_round_robin, {PlacementNeeds::loads});
 
 }  // namespace
 }  // namespace moesim

@@ -73,7 +73,8 @@ Placement place_shadowing(const PlacementInput& in, const ShadowingOptions& opti
 }
 
 [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(
-    "shadowing", "copies of the most loaded experts on every GPU, as long as the largest load falls", place_shadowing);
+    "shadowing", "copies of the most loaded experts on every GPU, as long as the largest load falls", place_shadowing,
+    {PlacementNeeds::costs});
 
 }  // namespace
 }  // namespace moesim

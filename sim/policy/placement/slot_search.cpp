@@ -52,6 +52,16 @@ std::vector<std::vector<int32_t>> cheapest_of(std::initializer_list<const char*>
   return cheapest_layers(in, objective, placements);
 }
 
+// Random swaps that are allowed, whatever they cost.
+void kick(SlotSearch& search, int32_t swaps, Rng& rng) {
+  const size_t slots = search.expert.size();
+  for (int32_t swap = 0; swap < swaps; ++swap) {
+    const size_t a = rng.below(slots);
+    const size_t b = rng.below(slots);
+    if (search.places->gpu[a] != search.places->gpu[b] && may_swap(search, a, b)) swap_slots(search, a, b);
+  }
+}
+
 }  // namespace
 
 SlotPlaces slot_places(const PlacementInput& in) {
@@ -127,6 +137,22 @@ void descend(SlotSearch& search, int64_t& checks) {
     peaks = layer_peaks(objective, search.cost);
     without_gain = 0;
   }
+}
+
+void descend_again(SlotSearch& search, const Restarts& options, Rng& rng) {
+  int64_t checks = options.checks;
+  descend(search, checks);
+  SlotSearch best = search;
+  for (int32_t restart = 0; restart < options.restarts && checks > 0; ++restart) {
+    kick(search, options.kick, rng);
+    refresh(search);
+    descend(search, checks);
+    if (search.cost.value < best.cost.value)
+      best = search;
+    else
+      search = best;
+  }
+  search = std::move(best);
 }
 
 std::vector<std::vector<int32_t>> cheapest_layers(const PlacementInput& in, const PlacementObjective& objective,

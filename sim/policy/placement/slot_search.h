@@ -46,6 +46,14 @@ void refresh(SlotSearch& search);
 // number of pairs looked at that is still allowed, reaches 0.
 void descend(SlotSearch& search, int64_t& checks);
 
+// The same again and again, from the best so far with a few random swaps, which are made whatever they cost.
+struct Restarts {
+  int64_t checks = 4'000'000;  // in all
+  int32_t restarts = 8;
+  int32_t kick = 4;  // swaps
+};
+void descend_again(SlotSearch& search, const Restarts& options, Rng& rng);
+
 // For each layer what the cheapest of these placements has in its slots; the first of equals.
 std::vector<std::vector<int32_t>> cheapest_layers(const PlacementInput& in, const PlacementObjective& objective,
                                                   const std::vector<Placement>& placements);

@@ -51,7 +51,8 @@ Placement place_smartmoe(const PlacementInput& in, const NoOptions&, Rng&) {
 }
 
 [[maybe_unused]] const bool registered = Registry<PlacementPolicy>::instance().add(
-    "smartmoe", "greedy by load, taken in layers where it beats contiguous blocks", place_smartmoe);
+    "smartmoe", "greedy by load, taken in layers where it beats contiguous blocks", place_smartmoe,
+    {PlacementNeeds::costs});
 
 }  // namespace
 }  // namespace moesim

@@ -51,6 +51,22 @@ TEST(PlacementInput, CountsPairsOfTheTrainingPart) {
     }
 }
 
+// The sample tells its tokens' domains; drawn routing has none, and is cut into eight runs of tokens. Either way every
+// token is in one part.
+TEST(PlacementInput, DividesThePastIntoDomainsOrRuns) {
+  const PlacementInput domains = tiny_setting().input;
+  const PlacementInput runs = tiny_setting({"/routing/trace="}).input;
+  EXPECT_EQ(domains.past_load_of_part.size(), 11u);
+  EXPECT_EQ(runs.past_load_of_part.size(), 8u);
+  for (const PlacementInput* in : {&domains, &runs})
+    for (size_t layer = 0; layer < in->past_load.size(); ++layer)
+      for (size_t expert = 0; expert < in->past_load[layer].size(); ++expert) {
+        int64_t sum = 0;
+        for (const auto& part : in->past_load_of_part) sum += part[layer][expert];
+        EXPECT_EQ(sum, in->past_load[layer][expert]);
+      }
+}
+
 TEST(PlacementInput, KnowsThePathsBetweenTheGpus) {
   const PlacementSetting setting = tiny_setting();
   const PlacementCosts& costs = setting.input.costs;
@@ -85,6 +101,41 @@ TEST(PlacementInput, HasTheSpareSlotsOfTheScenarioAndTheirMemory) {
     return run_scenario(load({spare, "/steps=1"}), {}).gpu_list[0].memory.weights_experts;
   };
   EXPECT_EQ(weights("/parallelism/spare_slots=16"), 2 * weights("/parallelism/spare_slots=0"));
+}
+
+// Four GPUs; a list for two of them repeats, so both servers are alike.
+TEST(PlacementInput, HasTheSlotsOfEachGpuAndTheirMemory) {
+  const PlacementInput in = tiny_setting({"/parallelism/slots=[12,20]"}).input;
+  EXPECT_EQ(in.slots, (std::vector<int32_t>{12, 20, 12, 20}));
+  const LoadedScenario loaded = load({"/parallelism/slots=[12,20]", "/steps=1"});
+  check_scenario(loaded);
+  const Results results = run_scenario(loaded, {});
+  EXPECT_EQ(20 * results.gpu_list[0].memory.weights_experts, 12 * results.gpu_list[1].memory.weights_experts);
+  EXPECT_TRUE(tiny_setting({"/parallelism/slots=[17]"}).input.slots.empty());
+  EXPECT_EQ(tiny_setting({"/parallelism/slots=[17]"}).input.slots_per_gpu, 17);
+}
+
+TEST(PlacementInput, RefusesSlotsThatDoNotDoForAllExperts) {
+  try {
+    tiny_setting({"/parallelism/slots=[15]"});
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_EQ(error.faults()[0].path, "/parallelism/slots");
+  }
+  EXPECT_THROW(load({"/parallelism/slots=[20]", "/parallelism/spare_slots=1"}), ConfigError);
+}
+
+// Every second GPU takes twice as long for each kernel: so says what placements know, and so run its tasks.
+TEST(PlacementInput, KnowsGpusOfDifferentSpeeds) {
+  const std::vector<double> even = tiny_setting().input.costs.token_s;
+  const std::vector<double> token_s = tiny_setting({"/cluster/gpu_speeds=[1,0.5]"}).input.costs.token_s;
+  EXPECT_EQ(token_s, (std::vector<double>{even[0], 2 * even[1], even[2], 2 * even[3]}));
+  const auto step_s = [](const std::string& speeds) {
+    return run_scenario(load({"/steps=1", "/cluster/gpu_speeds=" + speeds}), {}).step_time_s;
+  };
+  EXPECT_EQ(step_s("[1]"), step_s("[]"));
+  EXPECT_GT(step_s("[1,0.5]"), 1.5 * step_s("[1]"));
+  EXPECT_LE(step_s("[0.5]"), 2 * step_s("[1]") * (1 + 1e-9));
 }
 
 struct PlacementOnDisk {

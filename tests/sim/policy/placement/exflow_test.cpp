@@ -100,7 +100,9 @@ TEST(Exflow, IsNeverWorseThanRecursiveBisectionOrContiguous) {
     std::vector<int32_t> all(8);
     std::iota(all.begin(), all.end(), 0);
     const PartProblem p = part_problem(in, std::vector(6, all), std::vector<int32_t>(size_t(gpus), 8 / gpus));
-    const Parts halves = bisect_parts(p, 1, options).parts;
+    const Parts halves = bisect_parts(p, size_t(in.gpus_per_node), [&](const PartProblem& cut) {
+                           return solve_parts(cut, 1, options);
+                         }).parts;
     const Placement bisection =
         place_each(in, [&](int32_t layer, int32_t expert) { return halves[size_t(layer)][size_t(expert)]; });
     EXPECT_LE(steps_of(in, placement), steps_of(in, bisection));
