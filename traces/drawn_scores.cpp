@@ -11,7 +11,7 @@ namespace moesim {
 DrawnScores::DrawnScores(const SyntheticRouting& options, RoutingShape shape, uint64_t seed)
     : shape_{shape.layers, shape.experts, shape.experts},
       seed_(Rng::stream(seed, fmt::format("synthetic scores {}", options.stream)).next()) {
-  const SyntheticRouter router(options, shape_, seed);
+  const SyntheticRouter router(options, shape_, seed, 0);
   for (int64_t layer = 0; layer < shape.layers; ++layer) {
     const std::span<const double> weights = router.weights(layer);
     weights_.emplace_back(weights.begin(), weights.end());

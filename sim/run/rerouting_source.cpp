@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "sim/run/names.h"
 #include "traces/drawn_scores.h"
 #include "traces/trace_copy.h"
 
@@ -42,8 +43,10 @@ std::vector<Fault> check_scenario_rerouting(const JsonNode& root, const LoadedSc
   if (!routing.reroute || loaded.model.experts == 0) return faults;
   if (loaded.trace == nullptr && !routing.trace.empty()) return faults;  // another fault says why
   const std::string place = "/routing/reroute";
-  if (loaded.trace == nullptr && is_drifting(routing.synthetic.popularity))
-    faults.push_back(fault_at(root, place, "drifting workloads have no scores; draw another /routing/synthetic"));
+  const Popularity popularity = routing.synthetic.popularity;
+  if (loaded.trace == nullptr && (is_drifting(popularity) || popularity == Popularity::domains))
+    faults.push_back(fault_at(
+        root, place, fmt::format("popularity {} has no scores; draw another /routing/synthetic", name_of(popularity))));
   if (routing.reroute->shared_experts > 0)
     faults.push_back(
         fault_at(root, place + "/shared_experts",

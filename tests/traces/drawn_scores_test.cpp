@@ -16,7 +16,7 @@ TEST(DrawnScores, PutEachExpertFirstInProportionToItsWeight) {
   options.popularity = Popularity::zipf;
   const RoutingShape shape{2, 16, 16};
   const RoutingTrace trace = DrawnScores(options, shape, 3).draw(0, kTokens);
-  const SyntheticRouter router(options, shape, 3);
+  const SyntheticRouter router(options, shape, 3, 0);
   for (int64_t layer = 0; layer < shape.layers; ++layer) {
     std::vector<double> first(16, 0);
     for (int64_t token = 0; token < kTokens; ++token) first[choices(trace, token, layer)[0]] += 1.0 / double(kTokens);
