@@ -53,6 +53,7 @@ int32_t append_attention(Schedule& schedule, const ScheduleInput& in, int32_t la
   };
   if (in.has_tp) next(Operation::tp);
   next(Operation::attention);
+  if (in.has_prediction && in.layer_is_moe[size_t(layer)]) next(Operation::predict);
   if (in.has_tp) next(Operation::tp);
   return before;
 }

@@ -68,6 +68,7 @@ class StepBuilder {
     for (size_t gpu = 0; gpu < part.rows.size(); ++gpu)
       for (size_t slot = 0; slot < part.rows[gpu].size(); ++slot) whole.rows[gpu][slot] += part.rows[gpu][slot];
     whole.assignments += part.assignments;
+    whole.local += part.local;
     whole.dropped += part.dropped;
   }
 
@@ -76,7 +77,9 @@ class StepBuilder {
     OperationWork work;
     work.layer = step.layer;
     work.requests = in_.batch.ranks[size_t(layout_.attention_rank(gpu))];
-    const int64_t held = in_.routing.first_token[index(gpu) + 1] - in_.routing.first_token[index(gpu)];
+    const int32_t moe_layer = moe_layer_[size_t(step.layer)];
+    const std::vector<int64_t>& first = moe_layer < 0 ? in_.routing.first_token : in_.routing.first(moe_layer);
+    const int64_t held = first[index(gpu) + 1] - first[index(gpu)];
     work.held_tokens = held * (step.part + 1) / step.parts - held * step.part / step.parts;
     const size_t gpus = size_t(layout_.gpus);
     if (step.operation == Operation::experts) {
@@ -84,6 +87,8 @@ class StepBuilder {
       work.expert_rows = part.rows[index(gpu)];
       for (size_t from = 0; from < gpus; ++from) work.received_copies += part.copies[from * gpus + index(gpu)];
     }
+    if (step.operation == Operation::predict && !in_.shuffle.lookups.empty())
+      work.lookups = new_tokens(work.requests) * in_.shuffle.lookups[size_t(moe_layer)];
     if (step.operation == Operation::unpermute) {
       CHECK(step.parts == 1);
       const LayerTraffic& whole = result_.traffic[size_t(moe_layer_[size_t(step.layer)])];
@@ -203,14 +208,29 @@ class StepBuilder {
     return done;
   }
 
+  // Activations, bf16, of an attention rank as its GPUs hold them in the MoE part of a layer. Where their shares differ
+  // all are as long as the longest.
+  Bytes reduction_bytes(int32_t rank, int32_t layer) const {
+    const int64_t tokens = new_tokens(in_.batch.ranks[size_t(rank)]);
+    const int64_t value_bytes = in_.model.llm.hidden * 2;
+    const int32_t moe_layer = layer < 0 ? -1 : moe_layer_[size_t(layer)];
+    if (moe_layer < 0 || in_.shuffle.lookups.empty()) return {tokens * value_bytes};
+    const std::vector<int64_t>& first = in_.routing.first(moe_layer);
+    int64_t longest = 0;
+    for (int32_t gpu = rank * layout_.tp; gpu < (rank + 1) * layout_.tp; ++gpu)
+      longest = std::max(longest, first[size_t(gpu) + 1] - first[size_t(gpu)]);
+    const double padded = double(longest * layout_.tp * value_bytes);
+    return {int64_t(padded * (1 + in_.shuffle.overhead))};
+  }
+
   // Before attention the ranks of a tensor-parallel group gather their tokens, after it they sum and scatter them.
   std::vector<TaskId> add_reduction(const ScheduledOperation& step) {
-    const bool after_attention =
-        !step.after.empty() && in_.schedule[size_t(step.after.front())].operation == Operation::attention;
+    const Operation before =
+        step.after.empty() ? Operation::lm_head : in_.schedule[size_t(step.after.front())].operation;
+    const bool after_attention = before == Operation::attention || before == Operation::predict;
     std::vector<TaskId> done;
     for (int32_t rank = 0; rank < layout_.attention_ranks(); ++rank) {
-      const int64_t tokens = new_tokens(in_.batch.ranks[size_t(rank)]);
-      const Bytes bytes{tokens * in_.model.llm.hidden * 2};  // activations are bf16
+      const Bytes bytes = reduction_bytes(rank, after_attention ? step.layer : step.layer - 1);
       const auto reduction = after_attention ? Reduction::reduce_scatter : Reduction::all_gather;
       const std::vector<int32_t> nodes = nodes_of(rank * layout_.tp, layout_.tp);
       const ReductionInput input{reduction, layout_.tp, bytes, nodes};

@@ -50,6 +50,13 @@ struct CommunicationModel {
   std::vector<EndpointId> nic_endpoints;  // [gpu] as Member has them
 };
 
+// What it costs to predict tokens and to hand them out in another order. Each GPU of a tensor-parallel group predicts
+// all tokens of the group, so that none need be told the order.
+struct ShuffleCosts {
+  std::vector<int64_t> lookups;  // [MoE layer] table entries that a token's prediction reads; empty: no shuffling
+  double overhead = 0;           // of a reduce-scatter or all-gather in another order, part of its bytes
+};
+
 struct StepInput {
   const StepModel& model;
   const Batch& batch;
@@ -57,6 +64,7 @@ struct StepInput {
   const Placement& placement;
   const Schedule& schedule;
   const CommunicationModel& communication;
+  const ShuffleCosts& shuffle;
 };
 
 struct StepGraph {

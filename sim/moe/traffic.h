@@ -30,6 +30,7 @@ struct LayerTraffic {
   std::vector<int64_t> node_copies;
   std::vector<std::vector<int64_t>> rows;
   int64_t assignments = 0;  // (token, expert) pairs computed
+  int64_t local = 0;        // of them, those computed on the GPU that holds the token; 0 where only counts are known
   int64_t dropped = 0;      // choices that reach no expert
 };
 

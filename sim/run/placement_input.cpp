@@ -95,6 +95,7 @@ int32_t expert_slots(const LoadedScenario& loaded, const Layout& layout) {
 PlacementInput full_placement_input(const LoadedScenario& loaded, const Cluster& cluster,
                                     const RoutingSource& routing) {
   PlacementInput in = loads_alone(loaded, cluster.layout, routing);
+  in.past = past_tokens(routing);
   if (in.experts <= kPairExpertsMax) {
     in.transitions = past_transitions(routing);
     in.together = past_together(routing);

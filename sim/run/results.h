@@ -8,6 +8,7 @@
 
 #include "sim/config/fields.h"
 #include "sim/core/units.h"
+#include "sim/run/speculation_result.h"
 
 namespace moesim {
 
@@ -268,6 +269,7 @@ struct Results {
   int64_t events = 0;
   std::optional<ModelErrorResult> model_error;
   std::optional<RebalancingResult> rebalancing;
+  std::optional<SpeculationResult> speculation;
   BoundResult bounds;
   std::vector<OperationResult> breakdown;
   std::vector<StepResult> steps;
@@ -302,6 +304,7 @@ void fields(Visitor& v, Results& s) {
   v.optional("model_error", s.model_error,
              "band around the step time from the profile's held-out errors; absent without a calibrated profile");
   v.optional("rebalancing", s.rebalancing, "what rebalancing did; absent where the policy is `never`");
+  v.optional("speculation", s.speculation, "what speculation did; absent where the scenario has none");
   v.required("bounds", s.bounds, "lower bounds of the step time");
   v.required("breakdown", s.breakdown, "where the time goes");
   v.required("steps", s.steps, "each step");

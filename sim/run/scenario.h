@@ -27,6 +27,7 @@
 #include "sim/moe/schedule.h"
 #include "sim/moe/traffic.h"
 #include "sim/net/message_network.h"
+#include "sim/run/speculation_config.h"
 #include "topologies/builder.h"
 #include "traces/routing_trace.h"
 #include "traces/synthetic.h"
@@ -239,6 +240,7 @@ struct Scenario {
   PolicyChoice<PlacementPolicy> placement{"contiguous"};
   PolicyChoice<ReplicaPolicy> replica_choice{"even"};
   RebalanceConfig rebalance;
+  std::optional<SpeculationConfig> speculation;
   PolicyChoice<SchedulePolicy> schedule{"sequential"};
   CommunicationConfig communication;
   std::string profile;
@@ -271,6 +273,8 @@ void fields(Visitor& v, Scenario& s) {
   v.optional("replica_choice", s.replica_choice,
              "how the tokens of an expert are split over its copies, where several GPUs host it");
   v.optional("rebalance", s.rebalance, "new placements during the run");
+  v.optional("speculation", s.speculation,
+             "experts predicted before tokens are routed, and tokens shuffled to them; without it nothing is");
   v.optional("schedule", s.schedule, "in which order a step does its operations");
   v.optional("communication", s.communication, "collectives");
   v.optional(
