@@ -13,10 +13,10 @@ struct PastTokens {
   int32_t top_k = 0;  // of the model
   int32_t recorded_layers = 0;
   int32_t recorded_top_k = 0;
-  std::span<const uint16_t> ids;    // [token][recorded layer][recorded k]
-  std::span<const int32_t> token;   // id in the vocabulary; empty where it was not recorded
+  std::span<const uint16_t> ids;     // [token][recorded layer][recorded k]
+  std::span<const int32_t> token;    // id in the vocabulary; empty where it was not recorded
   std::span<const int32_t> request;  // the request it belongs to; empty where it was not recorded
-  std::span<const int32_t> domain;  // kind of text; empty where it was not recorded
+  std::span<const int32_t> domain;   // kind of text; empty where it was not recorded
 
   std::span<const uint16_t> choices(int64_t of_token, int32_t layer) const {
     const int64_t row = of_token * recorded_layers + layer % recorded_layers;

@@ -68,9 +68,8 @@ int32_t gpu_of_most(std::span<const uint16_t> chosen, const std::vector<int32_t>
   int32_t best = 0;
   int64_t most = -1;
   for (int32_t gpu = 0; gpu < gpus; ++gpu) {
-    const auto here = std::count_if(chosen.begin(), chosen.end(), [&](uint16_t expert) {
-      return expert != kNoExpert && gpu_of[expert] == gpu;
-    });
+    const auto here = std::count_if(chosen.begin(), chosen.end(),
+                                    [&](uint16_t expert) { return expert != kNoExpert && gpu_of[expert] == gpu; });
     if (here <= most) continue;
     most = here;
     best = gpu;

@@ -36,8 +36,8 @@ struct PredictedLayer {
 struct Predictor {
   int32_t experts = 0;
   int32_t gpus = 0;
-  std::vector<int32_t> token_ids;             // those learnt, rising; the row of each is its place here
-  std::vector<std::vector<int32_t>> gpu_of;   // [layer][expert] the first host
+  std::vector<int32_t> token_ids;            // those learnt, rising; the row of each is its place here
+  std::vector<std::vector<int32_t>> gpu_of;  // [layer][expert] the first host
   std::vector<PredictedLayer> layers;
   // [layer][expert * rows + row] as by_token: then an unknown id takes the row that makes its experts in the layer
   // before most likely.

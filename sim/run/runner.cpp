@@ -160,10 +160,11 @@ void add_savings(const LoadedScenario& loaded, const RunControl& control, Result
       results.speculation->predict_s = operation.exposed_s + operation.hidden_s;
   const std::optional<LoadedScenario> plain = without_speculation(loaded);
   if (!plain) return;
-  const Results others =
-      run_scenario(*plain, {.stop = control.stop, .progress = nullptr, .record = nullptr, .placement = control.placement});
+  const Results others = run_scenario(
+      *plain, {.stop = control.stop, .progress = nullptr, .record = nullptr, .placement = control.placement});
   results.complete &= others.complete;
-  results.speculation->unshuffled_local_activation_rate = others.speculation ? others.speculation->local_activation_rate : 0;
+  results.speculation->unshuffled_local_activation_rate =
+      others.speculation ? others.speculation->local_activation_rate : 0;
   results.speculation->bytes_saved = others.bytes_sent - results.bytes_sent;
   results.speculation->time_saved_s = others.step_time_s - results.step_time_s;
 }
@@ -204,9 +205,9 @@ bool run_step(Run& run, int32_t step) {
   const SpeculatedStep speculated = run.speculation.step(step);
   const StepRouting& routing = speculated.routing;
   const ShuffleCosts costs = run.speculation.costs();
-  const StepGraph graph = build_step({run.model, speculated.batch, routing, run.rebalancer.placement(), run.schedule,
-                                      run.communication, costs},
-                                     run.rng);
+  const StepGraph graph = build_step(
+      {run.model, speculated.batch, routing, run.rebalancer.placement(), run.schedule, run.communication, costs},
+      run.rng);
   run.payload += graph.payload;
   if (run.control.progress != nullptr) expect_tasks(*run.control.progress, graph.graph, scenario.steps - step);
   const bool links_bound = scenario.network != Fidelity::ideal && !run.rebalancer.migrating();

@@ -237,8 +237,9 @@ void Speculation::judge(int32_t layer, std::span<const float> expected, std::spa
   const std::vector<int32_t>& gpu_of = predictor_.gpu_of[size_t(layer)];
   std::vector<uint16_t> likeliest(expected.size());
   std::iota(likeliest.begin(), likeliest.end(), uint16_t{0});
-  std::partial_sort(likeliest.begin(), likeliest.begin() + int64_t(chosen.size()), likeliest.end(),
-                    [&](uint16_t a, uint16_t b) { return expected[a] > expected[b] || (expected[a] == expected[b] && a < b); });
+  std::partial_sort(
+      likeliest.begin(), likeliest.begin() + int64_t(chosen.size()), likeliest.end(),
+      [&](uint16_t a, uint16_t b) { return expected[a] > expected[b] || (expected[a] == expected[b] && a < b); });
   likeliest.resize(chosen.size());
   std::vector<float> predicted(size_t(layout_.ep), 0);
   std::vector<int32_t> actual(size_t(layout_.ep), 0);
@@ -277,8 +278,7 @@ void Speculation::add_step(const StepGraph& graph, const StepRouting& routing) {
     sums_.assignments[layer] += traffic.assignments;
     for (const std::vector<int64_t>& rows : traffic.rows)
       sums_.active_experts[layer] += std::count_if(rows.begin(), rows.end(), [](int64_t row) { return row > 0; });
-    sums_.token_max_over_mean =
-        std::max(sums_.token_max_over_mean, token_max_over_mean(routing.first(int32_t(layer))));
+    sums_.token_max_over_mean = std::max(sums_.token_max_over_mean, token_max_over_mean(routing.first(int32_t(layer))));
   }
 }
 
@@ -326,8 +326,9 @@ void check_speculation(const LoadedScenario& loaded, const Layout& layout) {
   if (acts_on(config.shuffle, ShuffleUnit::tokens) && layout.tp == 1)
     fault("/speculation/shuffle", "tokens are shuffled within tensor-parallel groups, but /parallelism/tp is 1");
   if (acts_on(config.shuffle, ShuffleUnit::requests) && layout.attention_ranks() == 1)
-    fault("/speculation/shuffle", "requests are shuffled between attention ranks, but there is one: "
-                                  "/parallelism/tp is the number of GPUs");
+    fault("/speculation/shuffle",
+          "requests are shuffled between attention ranks, but there is one: "
+          "/parallelism/tp is the number of GPUs");
   if (scenario.steps % config.window != 0)
     fault("/speculation/window", fmt::format("{} must divide the {} steps", config.window, scenario.steps));
   const auto is_like_first = [&](const RequestConfig& request) {

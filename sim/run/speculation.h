@@ -14,8 +14,8 @@
 
 namespace moesim {
 
-// A step as it is computed. order[MoE layer][slot] is the token, numbered as the batch lists them, that lies there where
-// tokens were shuffled; empty where all lie in order.
+// A step as it is computed. order[MoE layer][slot] is the token, numbered as the batch lists them, that lies there
+// where tokens were shuffled; empty where all lie in order.
 struct SpeculatedStep {
   Batch batch;
   StepRouting routing;

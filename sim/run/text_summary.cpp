@@ -79,8 +79,9 @@ void append_speculation(std::string& out, const SpeculationResult& speculation) 
                  speculation.shuffle, speculation.prediction, 100 * speculation.local_activation_rate,
                  100 * speculation.unshuffled_local_activation_rate, speculation.token_max_over_mean);
   if (speculation.expert_accuracy && speculation.gpu_accuracy)
-    fmt::format_to(std::back_inserter(out), "{:<13}{:.1f}% of experts and {:.1f}% of GPUs right; tables of {}, {} a step\n",
-                   "prediction", 100 * *speculation.expert_accuracy, 100 * *speculation.gpu_accuracy,
+    fmt::format_to(std::back_inserter(out),
+                   "{:<13}{:.1f}% of experts and {:.1f}% of GPUs right; tables of {}, {} a step\n", "prediction",
+                   100 * *speculation.expert_accuracy, 100 * *speculation.gpu_accuracy,
                    with_prefix(double(speculation.table_bytes), "B"), seconds(speculation.predict_s));
   if (speculation.batching != "in_order")
     fmt::format_to(std::back_inserter(out), "{:<13}{}: {:.2f} experts of a layer are active in a step\n", "batching",
@@ -109,9 +110,8 @@ std::vector<ComparedQuantity> compared_quantities() {
       {"step time", [](const Results& r) { return r.step_time_s; }, seconds},
       {"tokens/s", [](const Results& r) { return r.tokens_per_s; }, rate},
   };
-  for (const char* name :
-       {"attention", "tp", "gate", "dispatch", "experts", "shared", "dense", "combine", "unpermute", "lm_head",
-        "predict"})
+  for (const char* name : {"attention", "tp", "gate", "dispatch", "experts", "shared", "dense", "combine", "unpermute",
+                           "lm_head", "predict"})
     rows.push_back({name, [name](const Results& r) { return operation_s(r, name); }, seconds});
   rows.push_back({"idle", [](const Results& r) { return r.idle_s; }, seconds});
   rows.push_back({"GPU load max/mean", [](const Results& r) { return r.gpu_load_max_over_mean; }, number});

@@ -56,14 +56,16 @@ inline PredictionCase random_prediction_case(Rng& rng) {
     for (int32_t layer = 0; layer < c.layers; ++layer)
       for (const uint16_t expert : choices_of(c, c.past_token.back(), layer, rng)) c.past_ids.push_back(expert);
   }
-  c.step = {.tokens = 30, .layers = c.layers, .experts = c.experts, .top_k = c.top_k, .ids = {}, .first_token = {0, 30}};
+  c.step = {
+      .tokens = 30, .layers = c.layers, .experts = c.experts, .top_k = c.top_k, .ids = {}, .first_token = {0, 30}};
   for (int32_t token = 0; token < 30; ++token) {
     c.tokens.token.push_back(int32_t(rng.below(24)));  // some were never seen
     c.tokens.domain.push_back(c.tokens.token.back() % 4);
   }
   for (int32_t layer = 0; layer < c.layers; ++layer)
     for (int32_t token = 0; token < 30; ++token)
-      for (const uint16_t expert : choices_of(c, c.tokens.token[size_t(token)], layer, rng)) c.step.ids.push_back(expert);
+      for (const uint16_t expert : choices_of(c, c.tokens.token[size_t(token)], layer, rng))
+        c.step.ids.push_back(expert);
   return c;
 }
 

@@ -20,8 +20,8 @@ std::vector<int32_t> batch_by_queue(const BatchingInput& in, const NoOptions&, R
   std::vector<int32_t> batch_of(size_t(in.requests), 0);
   int64_t placed = 0;
   while (placed < in.requests) {
-    auto& longest = *std::max_element(queue.begin(), queue.end(),
-                                      [](const auto& a, const auto& b) { return a.size() < b.size(); });
+    auto& longest =
+        *std::max_element(queue.begin(), queue.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
     const int64_t batch = placed * in.batches / in.requests;
     const int64_t room = (batch + 1) * in.requests / in.batches - placed;
     const int64_t taken = std::min(room, int64_t(longest.size()));

@@ -61,7 +61,8 @@ class ExpertExchange {
       : c_(c), gain_(gain), of_expert_(of_expert), load_(size_t(c.gpus), 0) {
     const size_t gpus = size_t(c.gpus);
     for (size_t expert = 0; expert < size_t(c.experts); ++expert) {
-      total_.push_back(std::accumulate(gain.begin() + int64_t(expert * gpus), gain.begin() + int64_t((expert + 1) * gpus), 0.0));
+      total_.push_back(
+          std::accumulate(gain.begin() + int64_t(expert * gpus), gain.begin() + int64_t((expert + 1) * gpus), 0.0));
       load_[size_t(of_expert[expert])] += total_.back();
     }
     mean_ = std::accumulate(load_.begin(), load_.end(), 0.0) / double(gpus);
@@ -134,7 +135,8 @@ CoClusters alternate_once(const CoClusteringCase& c, int32_t rounds, Rng& rng) {
 
 double co_clustering_objective(const CoClusteringCase& c, const CoClusters& clusters) {
   std::vector<double> tokens(size_t(c.gpus), 0);
-  for (size_t item = 0; item < c.weight.size(); ++item) tokens[size_t(clusters.of_item[item])] += double(c.weight[item]);
+  for (size_t item = 0; item < c.weight.size(); ++item)
+    tokens[size_t(clusters.of_item[item])] += double(c.weight[item]);
   double objective = c.balance * c.layers * deviation_of(tokens);
   for (int32_t layer = 0; layer < c.layers; ++layer) {
     std::vector<double> load(size_t(c.gpus), 0);

@@ -34,8 +34,8 @@ void add_remote(IlpProblem& problem, const CoClusteringCase& c, const ProgramCol
       const std::string name = fmt::format("item {} leaves for expert {}", item, expert);
       const int32_t remote = problem.add(IlpColumn{name, 0, 1, (1 - c.balance) * choices / c.top_k, false});
       for (size_t gpu = 0; gpu < size_t(c.gpus); ++gpu)
-        problem.add(IlpRow{name, 0, kNoEnd,
-                           {{remote, 1}, {columns.items[item][gpu], -1}, {columns.experts[expert][gpu], 1}}});
+        problem.add(
+            IlpRow{name, 0, kNoEnd, {{remote, 1}, {columns.items[item][gpu], -1}, {columns.experts[expert][gpu], 1}}});
     }
 }
 
@@ -71,9 +71,8 @@ void complete_start(IlpProblem& problem) {
     double sum = 0;
     for (const IlpTerm& term : r.terms) {
       if (!problem.columns[size_t(term.column)].is_integer) free = &term;
-      sum += problem.columns[size_t(term.column)].is_integer
-                 ? term.coefficient * problem.start[size_t(term.column)]
-                 : 0;
+      sum +=
+          problem.columns[size_t(term.column)].is_integer ? term.coefficient * problem.start[size_t(term.column)] : 0;
     }
     if (free == nullptr) continue;
     double& value = problem.start[size_t(free->column)];

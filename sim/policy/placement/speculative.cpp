@@ -61,14 +61,14 @@ CoClusteringCase empty_case(const PlacementInput& in, const SpeculativeOptions& 
 
 // Tokens of the training part by what their ids are expected to choose, or by what they chose where ids are not
 // recorded.
-CoClusteringCase tokens_of_layer(const PlacementInput& in, const SpeculativeOptions& options,
-                                 const Predictor& by_id, int32_t layer) {
+CoClusteringCase tokens_of_layer(const PlacementInput& in, const SpeculativeOptions& options, const Predictor& by_id,
+                                 int32_t layer) {
   CoClusteringCase c = empty_case(in, options);
   const int64_t items = std::min(options.tokens_max, in.past.tokens);
   c.weight.assign(size_t(items), 1);
   c.expected.resize(size_t(items) * size_t(in.experts));
-  StepRouting nothing{.tokens = 1, .layers = in.layers, .experts = in.experts, .top_k = in.past.top_k, .ids = {},
-                      .first_token = {}};
+  StepRouting nothing{
+      .tokens = 1, .layers = in.layers, .experts = in.experts, .top_k = in.past.top_k, .ids = {}, .first_token = {}};
   for (int64_t item = 0; item < items; ++item) {
     const int64_t token = item * in.past.tokens / items;
     const auto row = std::span(c.expected).subspan(size_t(item) * size_t(in.experts), size_t(in.experts));
@@ -136,8 +136,8 @@ Placement place_speculative(const PlacementInput& in, const SpeculativeOptions& 
     });
     for (const PlacementProof& of_layer : proofs) add_part(proof, of_layer);
   }
-  Placement placement = place_each(
-      in, [&](int32_t layer, int32_t expert) { return gpu_of[size_t(layer)][size_t(expert)]; });
+  Placement placement =
+      place_each(in, [&](int32_t layer, int32_t expert) { return gpu_of[size_t(layer)][size_t(expert)]; });
   if (!proof.solver.empty()) placement.proof = proof;
   return placement;
 }

@@ -30,7 +30,8 @@ class RankFlow {
   }
 
   std::vector<int32_t> solve() {
-    const int64_t capacity = capacity_of(problem_) / std::max<int64_t>(1, problem_.weight.empty() ? 1 : problem_.weight[0]);
+    const int64_t capacity =
+        capacity_of(problem_) / std::max<int64_t>(1, problem_.weight.empty() ? 1 : problem_.weight[0]);
     while (true) {
       const auto fullest = std::max_element(load_.begin(), load_.end());
       if (*fullest <= capacity) return rank_;
@@ -123,9 +124,7 @@ class Exchange {
   }
 
  private:
-  float score(size_t item, int32_t rank) const {
-    return problem_.score[item * size_t(problem_.ranks) + size_t(rank)];
-  }
+  float score(size_t item, int32_t rank) const { return problem_.score[item * size_t(problem_.ranks) + size_t(rank)]; }
 
   bool improve_once() {
     bool changed = false;

@@ -65,8 +65,8 @@ TEST(Speculation, ComputesTheSamePairsWhateverTheTokensAreShuffledBy) {
     for (int32_t layer = 0; layer < 16; ++layer) {
       std::vector<int64_t> tokens = s.step.order[size_t(layer)];
       for (int64_t slot = 0; slot < s.plain.tokens; ++slot)
-        EXPECT_TRUE(std::ranges::equal(s.step.routing.choices(layer, slot),
-                                       s.plain.choices(layer, tokens[size_t(slot)])));
+        EXPECT_TRUE(
+            std::ranges::equal(s.step.routing.choices(layer, slot), s.plain.choices(layer, tokens[size_t(slot)])));
       std::sort(tokens.begin(), tokens.end());
       for (int64_t token = 0; token < s.plain.tokens; ++token) EXPECT_EQ(tokens[size_t(token)], token);
     }
@@ -89,13 +89,13 @@ TEST(Speculation, ComputesEachRequestOnceInAWindowOfBatches) {
   for (const char* batching : {"in_order", "regroup", "longest_queue"}) {
     SCOPED_TRACE(batching);
     const LoadedScenario loaded = load({"/batch=[{\"count\":4,\"new_tokens\":10}]", "/steps=2", "/speculation/window=2",
-                                        "/speculation/shuffle=none",
-                                        std::string("/speculation/batching=") + batching});
+                                        "/speculation/shuffle=none", std::string("/speculation/batching=") + batching});
     const Layout layout = build_cluster(loaded).layout;
     const Batch batch = batch_of(loaded.scenario, layout);
     const RoutingSource source = routing_of(loaded, layout, batch);
     Speculation speculation(loaded, layout, source, batch);
-    const Placement placement{std::vector<std::vector<std::vector<GpuId>>>(16, std::vector<std::vector<GpuId>>(64, {GpuId(0)})), {}};
+    const Placement placement{
+        std::vector<std::vector<std::vector<GpuId>>>(16, std::vector<std::vector<GpuId>>(64, {GpuId(0)})), {}};
     speculation.learn(placement);
     std::map<std::vector<uint16_t>, int64_t> seen;
     for (int64_t step = 0; step < 2; ++step)
@@ -103,7 +103,8 @@ TEST(Speculation, ComputesEachRequestOnceInAWindowOfBatches) {
     std::map<std::vector<uint16_t>, int64_t> all;
     for (int64_t sequence = 0; sequence < 8; ++sequence)
       for (int64_t token = 0; token < 10; ++token) {
-        const auto chosen = choices(*source.recorded, source.train_tokens + place_of(source, sequence, 8, 0, 10) + token, 5);
+        const auto chosen =
+            choices(*source.recorded, source.train_tokens + place_of(source, sequence, 8, 0, 10) + token, 5);
         ++all[{chosen.begin(), chosen.end()}];
       }
     EXPECT_EQ(seen, all);

@@ -134,13 +134,13 @@ TEST(Predictions, FollowAChainOfExpertsAndOfGpus) {
     c.past_token.push_back(token);
     for (int32_t layer = 0; layer < 3; ++layer) c.past_ids.push_back(uint16_t((token + layer) % 3));
   }
-  c.step = {.tokens = 3, .layers = 3, .experts = 3, .top_k = 1, .ids = {0, 1, 2, 1, 2, 0, 2, 0, 1}, .first_token = {0, 3}};
+  c.step = {
+      .tokens = 3, .layers = 3, .experts = 3, .top_k = 1, .ids = {0, 1, 2, 1, 2, 0, 2, 0, 1}, .first_token = {0, 3}};
   Rng rng(1);
   const PastTokens past = c.past();
   for (const char* name : {"transition", "ngram", "combined"}) {
     SCOPED_TRACE(name);
-    const Predictor predictor =
-        PolicyChoice<PredictionPolicy>(name).decide({past, c.placement, 3, 3, 3}, rng);
+    const Predictor predictor = PolicyChoice<PredictionPolicy>(name).decide({past, c.placement, 3, 3, 3}, rng);
     EXPECT_EQ(accuracy(predictor, c, 2, 2), 1);
   }
 }
