@@ -46,6 +46,7 @@ KernelCost kernels_of(const StepModel& model, Operation operation, const Operati
       return dense_ffn_cost(whole, work.layer, work.held_tokens);
     case Operation::predict:
       return kernel_cost(model.gpu, ElementWise{work.lookups, new_tokens(work.requests)});
+    case Operation::coherence:
     case Operation::tp:
     case Operation::dispatch:
     case Operation::combine:

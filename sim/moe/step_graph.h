@@ -8,6 +8,7 @@
 #include "models/llm.h"
 #include "sim/comm/collective.h"
 #include "sim/moe/batch.h"
+#include "sim/moe/coherence.h"
 #include "sim/moe/layout.h"
 #include "sim/moe/operation_cost.h"
 #include "sim/moe/placement.h"
@@ -65,6 +66,7 @@ struct StepInput {
   const Schedule& schedule;
   const CommunicationModel& communication;
   const ShuffleCosts& shuffle;
+  const CoherentStep& coherent;  // empty but where tokens compute attention where they are
 };
 
 struct StepGraph {

@@ -149,6 +149,9 @@ LayerTraffic layer_traffic(const StepRouting& routing, const Placement& placemen
   const size_t gpus = size_t(layout.gpus);
   LayerTraffic traffic;
   CopyCounter counter(layout, copies, traffic);
+  LayerTraffic returned;
+  CopyCounter return_counter(layout, copies, returned);
+  const bool moves_on = !rule.next_gpu.empty();
   for (size_t gpu = 0; gpu < gpus; ++gpu) traffic.rows.emplace_back(slots.hosted[gpu % size_t(layout.ep)], 0);
 
   int64_t choices = 0;
@@ -173,12 +176,17 @@ LayerTraffic layer_traffic(const StepRouting& routing, const Placement& placemen
         ++traffic.rows[to][slots.slot[dealer.number(expert, copy)]];
         traffic.local += to == from;
         counter.count(token, from, to);
+        if (moves_on) return_counter.count(token, size_t(rule.next_gpu[size_t(token)]), to);
       }
     }
   }
   for (const std::vector<int64_t>& rows : traffic.rows)
     traffic.assignments = std::accumulate(rows.begin(), rows.end(), traffic.assignments);
   CHECK(traffic.assignments + traffic.dropped == choices);
+  if (moves_on) {
+    traffic.combine_copies = std::move(returned.copies);
+    traffic.combine_node_copies = std::move(returned.node_copies);
+  }
   return traffic;
 }
 
@@ -186,7 +194,7 @@ LayerTraffic layer_traffic(const StepRouting& routing, const Placement& placemen
                            TokenCopies copies, int32_t moe_layer, int32_t part, int32_t parts) {
   static const PolicyChoice<ReplicaPolicy> even("even");
   Rng rng(1);
-  return layer_traffic(routing, placement, layout, copies, moe_layer, part, parts, {even, {}}, rng);
+  return layer_traffic(routing, placement, layout, copies, moe_layer, part, parts, {even, {}, {}}, rng);
 }
 
 }  // namespace moesim

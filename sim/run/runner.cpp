@@ -8,6 +8,7 @@
 #include "sim/config/units_text.h"
 #include "sim/core/check.h"
 #include "sim/core/random.h"
+#include "sim/moe/coherence.h"
 #include "sim/moe/step_graph.h"
 #include "sim/run/accounts.h"
 #include "sim/run/cluster.h"
@@ -45,6 +46,7 @@ Schedule schedule_of(const LoadedScenario& loaded, const Layout& layout, const S
   Rng rng = Rng::stream(loaded.scenario.seed, "schedule");
   ScheduleInput in = schedule_input(loaded.model, layout);
   in.has_prediction = speculation.shuffles_tokens();
+  in.is_coherent = loaded.scenario.parallelism.context_coherent;
   Schedule schedule = loaded.scenario.schedule.decide(in, rng);
   check_schedule(schedule, in);
   return schedule;
@@ -203,10 +205,14 @@ bool run_step(Run& run, int32_t step) {
   const Layout& layout = run.model.layout;
   tell_placement(run);
   const SpeculatedStep speculated = run.speculation.step(step);
-  const StepRouting& routing = speculated.routing;
+  const bool coherent = scenario.parallelism.context_coherent;
+  const CoherentStep moved =
+      coherent ? coherent_step(speculated.routing, speculated.batch, run.rebalancer.placement(), layout)
+               : CoherentStep{};
+  const StepRouting& routing = coherent ? moved.routing : speculated.routing;
   const ShuffleCosts costs = run.speculation.costs();
   const StepGraph graph = build_step(
-      {run.model, speculated.batch, routing, run.rebalancer.placement(), run.schedule, run.communication, costs},
+      {run.model, speculated.batch, routing, run.rebalancer.placement(), run.schedule, run.communication, costs, moved},
       run.rng);
   run.payload += graph.payload;
   if (run.control.progress != nullptr) expect_tasks(*run.control.progress, graph.graph, scenario.steps - step);

@@ -90,6 +90,7 @@ struct ParallelismConfig {
   int32_t tp = 1;
   std::optional<int32_t> ep;
   int32_t spare_slots = 0;
+  bool context_coherent = false;
 };
 
 template <class Visitor>
@@ -101,6 +102,9 @@ void fields(Visitor& v, ParallelismConfig& s) {
   v.optional("spare_slots", s.spare_slots, between(0, 65535),
              "expert slots that each GPU has in a MoE layer beyond its share of the experts, for copies; they take "
              "memory");
+  v.optional("context_coherent", s.context_coherent,
+             "every GPU of an expert-parallel group keeps the KV cache of all its requests, and a token computes "
+             "attention where its first expert was: ExFlow. In decode only");
 }
 
 struct PrecisionConfig {

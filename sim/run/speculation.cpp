@@ -313,7 +313,19 @@ std::optional<SpeculationResult> Speculation::result() const {
   return result;
 }
 
+void check_coherence(const LoadedScenario& loaded, const Layout& layout) {
+  if (!loaded.scenario.parallelism.context_coherent) return;
+  const auto refuse = [&](const char* path, const char* message) {
+    throw ConfigError(loaded.source, {fault_at(loaded.root, path, message)});
+  };
+  if (layout.tp > 1)
+    refuse("/parallelism/context_coherent", "needs attention without tensor parallelism, /parallelism/tp 1");
+  for (const RequestConfig& request : loaded.scenario.batch)
+    if (request.new_tokens > 1) refuse("/parallelism/context_coherent", "is of decode: one new token a request");
+}
+
 void check_speculation(const LoadedScenario& loaded, const Layout& layout) {
+  check_coherence(loaded, layout);
   if (!loaded.scenario.speculation) return;
   const Scenario& scenario = loaded.scenario;
   const SpeculationConfig& config = *scenario.speculation;

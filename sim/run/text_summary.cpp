@@ -111,7 +111,7 @@ std::vector<ComparedQuantity> compared_quantities() {
       {"tokens/s", [](const Results& r) { return r.tokens_per_s; }, rate},
   };
   for (const char* name : {"attention", "tp", "gate", "dispatch", "experts", "shared", "dense", "combine", "unpermute",
-                           "lm_head", "predict"})
+                           "lm_head", "predict", "coherence"})
     rows.push_back({name, [name](const Results& r) { return operation_s(r, name); }, seconds});
   rows.push_back({"idle", [](const Results& r) { return r.idle_s; }, seconds});
   rows.push_back({"GPU load max/mean", [](const Results& r) { return r.gpu_load_max_over_mean; }, number});

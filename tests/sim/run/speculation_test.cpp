@@ -128,6 +128,33 @@ TEST(Speculation, GainsMostOfWhatAnOracleGainsOnTheSample) {
   EXPECT_GT(found.predict_s, 0);
 }
 
+const std::vector<std::string> kDecode = {"/model=switch-base-64", "/parallelism/tp=1", "/speculation/shuffle=none",
+                                          "/batch=[{\"count\":32,\"new_tokens\":1,\"context\":100}]"};
+
+std::vector<std::string> with(std::vector<std::string> settings, const std::string& more) {
+  settings.push_back(more);
+  return settings;
+}
+
+// One expert a token: nothing is combined, which halves the bytes and more, as tokens also travel less with the
+// placement exflow; the all-gather of 256 tokens of 768 bf16 values to 7 other GPUs comes once.
+TEST(ContextCoherence, LeavesOneAllToAllALayer) {
+  const Results plain = run_scenario(load(with(kDecode, "/placement=affinity")), {});
+  std::vector<std::string> settings = with(kDecode, "/placement=affinity");
+  const Results coherent = run_scenario(load(with(settings, "/parallelism/context_coherent=true")), {});
+  const int64_t gathered = int64_t{256} * 768 * 2 * 7;
+  EXPECT_LT(coherent.bytes_sent - gathered, plain.bytes_sent / 2);
+  EXPECT_GT(coherent.bytes_sent, gathered);
+  EXPECT_GT(coherent.gpu_list[0].memory.kv_cache, 7 * plain.gpu_list[0].memory.kv_cache);
+}
+
+TEST(ContextCoherence, IsRefusedInPrefillAndBesideTensorParallelism) {
+  EXPECT_THROW(check_scenario(load({"/parallelism/context_coherent=true"})), ConfigError);
+  EXPECT_THROW(
+      check_scenario(load(with(with(kDecode, "/parallelism/context_coherent=true"), "/batch=[{\"new_tokens\":2}]"))),
+      ConfigError);
+}
+
 TEST(CheckSpeculation, RefusesWhatCannotBe) {
   const auto refused = [](const std::vector<std::string>& settings) {
     EXPECT_THROW(check_scenario(load(settings)), ConfigError);
