@@ -235,29 +235,29 @@ SpeculatedStep Speculation::step(int64_t number) {
 
 void Speculation::judge(int32_t layer, std::span<const float> expected, std::span<const uint16_t> chosen) {
   const std::vector<int32_t>& gpu_of = predictor_.gpu_of[size_t(layer)];
-  std::vector<uint16_t> likeliest(expected.size());
-  std::iota(likeliest.begin(), likeliest.end(), uint16_t{0});
-  std::partial_sort(
-      likeliest.begin(), likeliest.begin() + int64_t(chosen.size()), likeliest.end(),
-      [&](uint16_t a, uint16_t b) { return expected[a] > expected[b] || (expected[a] == expected[b] && a < b); });
-  likeliest.resize(chosen.size());
-  std::vector<float> predicted(size_t(layout_.ep), 0);
-  std::vector<int32_t> actual(size_t(layout_.ep), 0);
-  for (size_t expert = 0; expert < expected.size(); ++expert) predicted[size_t(gpu_of[expert])] += expected[expert];
+  likeliest_.resize(expected.size());
+  std::iota(likeliest_.begin(), likeliest_.end(), uint16_t{0});
+  const auto top = likeliest_.begin() + int64_t(chosen.size());
+  std::partial_sort(likeliest_.begin(), top, likeliest_.end(), [&](uint16_t a, uint16_t b) {
+    return expected[a] > expected[b] || (expected[a] == expected[b] && a < b);
+  });
+  predicted_.assign(size_t(layout_.ep), 0);
+  actual_.assign(size_t(layout_.ep), 0);
+  for (size_t expert = 0; expert < expected.size(); ++expert) predicted_[size_t(gpu_of[expert])] += expected[expert];
   int32_t right = 0;
   int32_t real = 0;
   for (const uint16_t expert : chosen) {
     if (expert == kNoExpert) continue;
-    ++actual[size_t(gpu_of[expert])];
+    ++actual_[size_t(gpu_of[expert])];
     ++real;
-    right += std::find(likeliest.begin(), likeliest.end(), expert) != likeliest.end();
+    right += std::find(likeliest_.begin(), top, expert) != top;
   }
   if (real == 0) return;
-  const size_t gpu = size_t(std::max_element(predicted.begin(), predicted.end()) - predicted.begin());
+  const size_t gpu = size_t(std::max_element(predicted_.begin(), predicted_.end()) - predicted_.begin());
   PredictionScore& score = sums_.scores[size_t(layer)];
   ++score.tokens;
   score.experts += double(right) / real;
-  score.gpus += actual[gpu] == *std::max_element(actual.begin(), actual.end());
+  score.gpus += actual_[gpu] == *std::max_element(actual_.begin(), actual_.end());
 }
 
 ShuffleCosts Speculation::costs() const {

@@ -86,6 +86,9 @@ class Speculation {
   Predictor predictor_;
   Rng rng_;
   SpeculationSums sums_;
+  std::vector<uint16_t> likeliest_;  // what judge() works in
+  std::vector<float> predicted_;
+  std::vector<int32_t> actual_;
 };
 
 // Throws a ConfigError where the section asks for what cannot be.

@@ -6,7 +6,7 @@
 namespace moesim {
 namespace {
 
-// The weights were chosen on the sample's training part, top-8 of 64.
+// Of the transition's weight 0.3 and 0.5 were tried on the sample, and differ by less than a point of local choices.
 struct CombinedOptions {
   double token = 1;
   double domain = 0.7;

@@ -5,8 +5,7 @@
 namespace moesim {
 namespace {
 
-// The experts of a token are far from independent, so that each counts for less than one: 0.3 to 0.5 served best for
-// the training part of the sample, top-8.
+// The experts of a token are far from independent, so that each counts for less than one.
 struct TransitionOptions {
   double weight = 0.4;
   double smoothing = 5;
