@@ -17,14 +17,14 @@ void add_row(std::span<float> score, const std::vector<float>& table, size_t row
   for (size_t expert = 0; expert < score.size(); ++expert) score[expert] += from[expert];
 }
 
-size_t row_of(const Predictor& predictor, int32_t id) {
+size_t row_of(const ExpertPredictor& predictor, int32_t id) {
   const auto found = std::lower_bound(predictor.token_ids.begin(), predictor.token_ids.end(), id);
   if (found == predictor.token_ids.end() || *found != id) return kNoRow;
   return size_t(found - predictor.token_ids.begin());
 }
 
 // The first of equals.
-size_t nearest_row(const Predictor& predictor, int32_t layer_before, std::span<const uint16_t> chosen) {
+size_t nearest_row(const ExpertPredictor& predictor, int32_t layer_before, std::span<const uint16_t> chosen) {
   const size_t rows = predictor.token_ids.size();
   if (predictor.nearest.empty() || rows == 0) return kNoRow;
   const std::vector<float>& table = predictor.nearest[size_t(layer_before)];
@@ -51,7 +51,7 @@ void normalise(std::span<float> score, int32_t top_k) {
 
 // Each choice is right with the oracle's accuracy, else another expert stands for it; both depend on the token's
 // choices alone.
-void tell_future(const Predictor& predictor, std::span<const uint16_t> chosen, int64_t token, int32_t layer,
+void tell_future(const ExpertPredictor& predictor, std::span<const uint16_t> chosen, int64_t token, int32_t layer,
                  std::span<float> expected) {
   Rng rng(splitmix64(uint64_t(token) * 4096 + uint64_t(layer)));
   for (const uint16_t expert : chosen) {
@@ -77,8 +77,8 @@ int32_t gpu_of_most(std::span<const uint16_t> chosen, const std::vector<int32_t>
   return best;
 }
 
-void predict(const Predictor& predictor, const StepTokens& tokens, const StepRouting& routing, int64_t token,
-             int32_t layer, int32_t known_layers, std::span<float> expected) {
+void predict_experts(const ExpertPredictor& predictor, const StepTokens& tokens, const StepRouting& routing,
+                     int64_t token, int32_t layer, int32_t known_layers, std::span<float> expected) {
   CHECK(expected.size() == size_t(predictor.experts));
   std::fill(expected.begin(), expected.end(), 0.0F);
   if (predictor.oracle >= 0) return tell_future(predictor, routing.choices(layer, token), token, layer, expected);
@@ -106,7 +106,7 @@ void predict(const Predictor& predictor, const StepTokens& tokens, const StepRou
   normalise(expected, routing.top_k);
 }
 
-int64_t table_bytes(const Predictor& predictor) {
+int64_t table_bytes(const ExpertPredictor& predictor) {
   int64_t entries = 0;
   for (const PredictedLayer& layer : predictor.layers)
     entries += int64_t(layer.prior.size() + layer.by_token.size() + layer.by_domain.size() + layer.by_expert.size() +
@@ -115,7 +115,7 @@ int64_t table_bytes(const Predictor& predictor) {
   return 2 * entries;
 }
 
-int64_t lookup_bytes(const Predictor& predictor, int32_t layer, int32_t top_k) {
+int64_t lookup_bytes(const ExpertPredictor& predictor, int32_t layer, int32_t top_k) {
   if (predictor.layers.empty()) return 0;
   const PredictedLayer& tables = predictor.layers[size_t(layer)];
   int64_t rows = 1;

@@ -1,8 +1,8 @@
 // Which experts tokens will choose, guessed before their gate runs, from what was learnt of past tokens.
 //
-// A policy learns tables; predict() reads them. All are parts of one log-linear model: a token's score of an expert is
-// the logarithm of how often tokens choose it at all, plus what the token's id, its domain, its experts in the layer
-// before and its GPUs in the two layers before add to that. A table that a policy leaves empty adds nothing.
+// A policy learns tables; predict_experts() reads them. All are parts of one log-linear model: a token's score of an
+// expert is the logarithm of how often tokens choose it at all, plus what the token's id, its domain, its experts in
+// the layer before and its GPUs in the two layers before add to that. A table that a policy leaves empty adds nothing.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,7 @@ struct PredictedLayer {
   std::vector<float> by_gpus;    // [(GPU two layers before * gpus + GPU of the layer before) * experts + expert]
 };
 
-struct Predictor {
+struct ExpertPredictor {
   int32_t experts = 0;
   int32_t gpus = 0;
   std::vector<int32_t> token_ids;            // those learnt, rising; the row of each is its place here
@@ -48,7 +48,7 @@ struct Predictor {
 // A policy must not look at tokens that have not been routed; "oracle" sets the field of that name.
 struct PredictionPolicy {
   using Input = PredictionInput;
-  using Decision = Predictor;
+  using Decision = ExpertPredictor;
   static constexpr const char* kind = "prediction";
 };
 
@@ -63,11 +63,11 @@ int32_t gpu_of_most(std::span<const uint16_t> chosen, const std::vector<int32_t>
 
 // Predicts layer `layer` of one token into expected[expert], how many of its choices go there. Of the routing only the
 // layers below `known_layers` are read, and of them only this token.
-void predict(const Predictor& predictor, const StepTokens& tokens, const StepRouting& routing, int64_t token,
-             int32_t layer, int32_t known_layers, std::span<float> expected);
+void predict_experts(const ExpertPredictor& predictor, const StepTokens& tokens, const StepRouting& routing,
+                     int64_t token, int32_t layer, int32_t known_layers, std::span<float> expected);
 
 // Bytes of all tables with 2-byte entries, and those that one token's prediction reads in a layer.
-int64_t table_bytes(const Predictor& predictor);
-int64_t lookup_bytes(const Predictor& predictor, int32_t layer, int32_t top_k);
+int64_t table_bytes(const ExpertPredictor& predictor);
+int64_t lookup_bytes(const ExpertPredictor& predictor, int32_t layer, int32_t top_k);
 
 }  // namespace moesim

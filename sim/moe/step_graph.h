@@ -58,6 +58,9 @@ struct ShuffleCosts {
   double overhead = 0;           // of a reduce-scatter or all-gather in another order, part of its bytes
 };
 
+inline const ShuffleCosts kNoShuffle;
+inline const CoherentStep kNotCoherent;
+
 struct StepInput {
   const StepModel& model;
   const Batch& batch;
@@ -65,8 +68,8 @@ struct StepInput {
   const Placement& placement;
   const Schedule& schedule;
   const CommunicationModel& communication;
-  const ShuffleCosts& shuffle;
-  const CoherentStep& coherent;  // empty but where tokens compute attention where they are
+  const ShuffleCosts& shuffle = kNoShuffle;
+  const CoherentStep& coherent = kNotCoherent;  // empty but where tokens compute attention where they are
 };
 
 struct StepGraph {

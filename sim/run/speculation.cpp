@@ -96,7 +96,7 @@ void Speculation::predict_requests(const StepBatch& of, const Visit& visit) {
     for (const Request& length : requests) {
       for (const int64_t end = token + length.new_tokens; token < end; ++token)
         for (int32_t layer = 0; layer < source_.layers; ++layer) {
-          predict(predictor_, tokens, routing, token, layer, 0, expected);
+          predict_experts(predictor_, tokens, routing, token, layer, 0, expected);
           judge(layer, expected, routing.choices(layer, token));
           visit(request, layer, expected);
         }
@@ -176,7 +176,7 @@ void Speculation::shuffle_layer(int32_t layer, const StepTokens& tokens, const S
   std::vector<float> on_gpu(size_t(plain.tokens) * ep, 0);
   std::vector<float> expected(size_t(predictor_.experts));
   for (int64_t token = 0; token < plain.tokens; ++token) {
-    predict(predictor_, tokens, plain, token, layer, layer, expected);
+    predict_experts(predictor_, tokens, plain, token, layer, layer, expected);
     judge(layer, expected, plain.choices(layer, token));
     for (size_t expert = 0; expert < expected.size(); ++expert)
       on_gpu[size_t(token) * ep + size_t(gpu_of[expert])] += expected[expert];

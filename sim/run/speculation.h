@@ -83,7 +83,7 @@ class Speculation {
   bool shuffles_requests_ = false;
   bool shuffles_tokens_ = false;
   bool regroups_ = false;
-  Predictor predictor_;
+  ExpertPredictor predictor_;
   Rng rng_;
   SpeculationSums sums_;
   std::vector<uint16_t> likeliest_;  // what judge() works in

@@ -69,18 +69,18 @@ inline PredictionCase random_prediction_case(Rng& rng) {
   return c;
 }
 
-inline Predictor learnt(const PolicyChoice<PredictionPolicy>& policy, const PredictionCase& c) {
+inline ExpertPredictor learnt(const PolicyChoice<PredictionPolicy>& policy, const PredictionCase& c) {
   const PastTokens past = c.past();
   Rng rng(1);
   return policy.decide({past, c.placement, c.layers, c.experts, c.gpus}, rng);
 }
 
 // Part of the k likeliest experts that tokens chose, mean over the layer's tokens.
-inline double accuracy(const Predictor& predictor, const PredictionCase& c, int32_t layer, int32_t known_layers) {
+inline double accuracy(const ExpertPredictor& predictor, const PredictionCase& c, int32_t layer, int32_t known_layers) {
   double right = 0;
   std::vector<float> expected(size_t(c.experts));
   for (int64_t token = 0; token < c.step.tokens; ++token) {
-    predict(predictor, c.tokens, c.step, token, layer, known_layers, expected);
+    predict_experts(predictor, c.tokens, c.step, token, layer, known_layers, expected);
     std::vector<size_t> order(expected.size());
     std::iota(order.begin(), order.end(), size_t{0});
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return expected[a] > expected[b]; });

@@ -61,8 +61,8 @@ CoClusteringCase empty_case(const PlacementInput& in, const SpeculativeOptions& 
 
 // Tokens of the training part by what their ids are expected to choose, or by what they chose where ids are not
 // recorded.
-CoClusteringCase tokens_of_layer(const PlacementInput& in, const SpeculativeOptions& options, const Predictor& by_id,
-                                 int32_t layer) {
+CoClusteringCase tokens_of_layer(const PlacementInput& in, const SpeculativeOptions& options,
+                                 const ExpertPredictor& by_id, int32_t layer) {
   CoClusteringCase c = empty_case(in, options);
   const int64_t items = std::min(options.tokens_max, in.past.tokens);
   c.weight.assign(size_t(items), 1);
@@ -73,7 +73,7 @@ CoClusteringCase tokens_of_layer(const PlacementInput& in, const SpeculativeOpti
     const int64_t token = item * in.past.tokens / items;
     const auto row = std::span(c.expected).subspan(size_t(item) * size_t(in.experts), size_t(in.experts));
     if (!in.past.token.empty()) {
-      predict(by_id, {{in.past.token[size_t(token)]}, {}}, nothing, 0, layer, 0, row);
+      predict_experts(by_id, {{in.past.token[size_t(token)]}, {}}, nothing, 0, layer, 0, row);
     } else {
       for (const uint16_t expert : in.past.choices(token, layer))
         if (expert != kNoExpert) row[expert] += 1;
@@ -126,7 +126,7 @@ Placement place_speculative(const PlacementInput& in, const SpeculativeOptions& 
   } else {
     const Placement start = contiguous_placement(in);
     const PredictionInput seen{in.past, start, in.layers, in.experts, in.gpus};
-    Predictor by_id = learn_priors(seen);
+    ExpertPredictor by_id = learn_priors(seen);
     learn_tokens(seen, {1, options.smoothing}, by_id);
     std::vector<PlacementProof> proofs(gpu_of.size());
     for_all(gpu_of.size(), size_t(options.threads), [&](size_t layer) {

@@ -28,8 +28,8 @@ void fields(Visitor& v, CombinedOptions& s) {
 constexpr double kDomainSmoothing = 20;
 constexpr double kExpertSmoothing = 5;
 
-Predictor predict_combined(const PredictionInput& in, const CombinedOptions& options, Rng&) {
-  Predictor predictor = learn_priors(in);
+ExpertPredictor predict_combined(const PredictionInput& in, const CombinedOptions& options, Rng&) {
+  ExpertPredictor predictor = learn_priors(in);
   if (options.token > 0) learn_tokens(in, {options.token, options.smoothing}, predictor);
   if (options.domain > 0) learn_domains(in, {options.domain, kDomainSmoothing}, predictor);
   if (options.transition > 0) learn_transitions(in, {options.transition, kExpertSmoothing}, predictor);

@@ -59,8 +59,8 @@ std::vector<float> rows_by(const PredictionInput& in, int32_t layer, size_t rows
 
 }  // namespace
 
-Predictor learn_priors(const PredictionInput& in) {
-  Predictor predictor;
+ExpertPredictor learn_priors(const PredictionInput& in) {
+  ExpertPredictor predictor;
   predictor.experts = in.experts;
   predictor.gpus = in.gpus;
   predictor.token_ids.assign(in.past.token.begin(), in.past.token.end());
@@ -76,7 +76,7 @@ Predictor learn_priors(const PredictionInput& in) {
   return predictor;
 }
 
-void learn_tokens(const PredictionInput& in, TableWeight weight, Predictor& predictor) {
+void learn_tokens(const PredictionInput& in, TableWeight weight, ExpertPredictor& predictor) {
   const std::vector<int32_t>& ids = predictor.token_ids;
   if (ids.empty()) return;
   std::vector<size_t> row_of_token;
@@ -88,7 +88,7 @@ void learn_tokens(const PredictionInput& in, TableWeight weight, Predictor& pred
   }
 }
 
-void learn_domains(const PredictionInput& in, TableWeight weight, Predictor& predictor) {
+void learn_domains(const PredictionInput& in, TableWeight weight, ExpertPredictor& predictor) {
   if (in.past.domain.empty()) return;
   const std::vector<size_t> row_of_token(in.past.domain.begin(), in.past.domain.end());
   const size_t rows = *std::max_element(row_of_token.begin(), row_of_token.end()) + 1;
@@ -98,7 +98,7 @@ void learn_domains(const PredictionInput& in, TableWeight weight, Predictor& pre
   }
 }
 
-void learn_transitions(const PredictionInput& in, TableWeight weight, Predictor& predictor) {
+void learn_transitions(const PredictionInput& in, TableWeight weight, ExpertPredictor& predictor) {
   for (int32_t layer = 1; layer < in.layers; ++layer) {
     Counts counts(size_t(in.experts), size_t(in.experts));
     for (int64_t token = 0; token < in.past.tokens; ++token)
@@ -109,7 +109,7 @@ void learn_transitions(const PredictionInput& in, TableWeight weight, Predictor&
   }
 }
 
-void learn_gpus(const PredictionInput& in, TableWeight weight, Predictor& predictor) {
+void learn_gpus(const PredictionInput& in, TableWeight weight, ExpertPredictor& predictor) {
   const size_t rows = size_t(in.gpus) * size_t(in.gpus);
   const auto gpu = [&](int64_t token, int32_t layer) {
     return gpu_of_most(in.past.choices(token, layer), predictor.gpu_of[size_t(layer)], in.gpus);
@@ -123,7 +123,7 @@ void learn_gpus(const PredictionInput& in, TableWeight weight, Predictor& predic
   }
 }
 
-void learn_nearest(Predictor& predictor) {
+void learn_nearest(ExpertPredictor& predictor) {
   const size_t experts = size_t(predictor.experts);
   const size_t rows = predictor.token_ids.size();
   if (rows == 0) return;

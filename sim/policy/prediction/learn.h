@@ -14,16 +14,16 @@ struct TableWeight {
 };
 
 // With the priors of all layers, the ids and the first hosts; no other table.
-Predictor learn_priors(const PredictionInput& in);
+ExpertPredictor learn_priors(const PredictionInput& in);
 
 // Without recorded ids or domains these learn nothing.
-void learn_tokens(const PredictionInput& in, TableWeight weight, Predictor& predictor);
-void learn_domains(const PredictionInput& in, TableWeight weight, Predictor& predictor);
+void learn_tokens(const PredictionInput& in, TableWeight weight, ExpertPredictor& predictor);
+void learn_domains(const PredictionInput& in, TableWeight weight, ExpertPredictor& predictor);
 
-void learn_transitions(const PredictionInput& in, TableWeight weight, Predictor& predictor);
-void learn_gpus(const PredictionInput& in, TableWeight weight, Predictor& predictor);
+void learn_transitions(const PredictionInput& in, TableWeight weight, ExpertPredictor& predictor);
+void learn_gpus(const PredictionInput& in, TableWeight weight, ExpertPredictor& predictor);
 
-// What predict() needs to find the nearest of the learnt ids; learn_tokens() comes first.
-void learn_nearest(Predictor& predictor);
+// What predict_experts() needs to find the nearest of the learnt ids; learn_tokens() comes first.
+void learn_nearest(ExpertPredictor& predictor);
 
 }  // namespace moesim

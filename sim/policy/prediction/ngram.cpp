@@ -15,8 +15,8 @@ void fields(Visitor& v, NgramOptions& s) {
   v.optional("smoothing", s.smoothing, above(0.0), "average tokens that every pair of GPUs counts besides its own");
 }
 
-Predictor predict_by_gpus(const PredictionInput& in, const NgramOptions& options, Rng&) {
-  Predictor predictor = learn_priors(in);
+ExpertPredictor predict_by_gpus(const PredictionInput& in, const NgramOptions& options, Rng&) {
+  ExpertPredictor predictor = learn_priors(in);
   learn_gpus(in, {1, options.smoothing}, predictor);
   return predictor;
 }

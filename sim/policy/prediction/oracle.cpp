@@ -15,8 +15,8 @@ void fields(Visitor& v, OracleOptions& s) {
              "probability that a choice is predicted right; else a random expert takes its place");
 }
 
-Predictor predict_by_oracle(const PredictionInput& in, const OracleOptions& options, Rng&) {
-  Predictor predictor = learn_priors(in);
+ExpertPredictor predict_by_oracle(const PredictionInput& in, const OracleOptions& options, Rng&) {
+  ExpertPredictor predictor = learn_priors(in);
   predictor.layers.clear();
   predictor.oracle = options.accuracy;
   return predictor;

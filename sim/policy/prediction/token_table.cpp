@@ -18,8 +18,8 @@ void fields(Visitor& v, TokenTableOptions& s) {
   v.optional("nearest", s.nearest, "whether unknown ids take the row of the nearest known one");
 }
 
-Predictor predict_by_token(const PredictionInput& in, const TokenTableOptions& options, Rng&) {
-  Predictor predictor = learn_priors(in);
+ExpertPredictor predict_by_token(const PredictionInput& in, const TokenTableOptions& options, Rng&) {
+  ExpertPredictor predictor = learn_priors(in);
   learn_tokens(in, {1, options.smoothing}, predictor);
   if (options.nearest) learn_nearest(predictor);
   return predictor;

@@ -17,8 +17,8 @@ void fields(Visitor& v, TransitionOptions& s) {
   v.optional("smoothing", s.smoothing, above(0.0), "average tokens that every expert counts besides its own");
 }
 
-Predictor predict_by_transition(const PredictionInput& in, const TransitionOptions& options, Rng&) {
-  Predictor predictor = learn_priors(in);
+ExpertPredictor predict_by_transition(const PredictionInput& in, const TransitionOptions& options, Rng&) {
+  ExpertPredictor predictor = learn_priors(in);
   learn_transitions(in, {options.weight, options.smoothing}, predictor);
   return predictor;
 }

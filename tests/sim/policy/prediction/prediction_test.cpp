@@ -9,11 +9,12 @@ namespace moesim {
 namespace {
 
 // All predictions of a layer.
-std::vector<float> predictions(const Predictor& predictor, const PredictionCase& c, int32_t layer, int32_t known) {
+std::vector<float> predictions(const ExpertPredictor& predictor, const PredictionCase& c, int32_t layer,
+                               int32_t known) {
   std::vector<float> all;
   std::vector<float> expected(size_t(c.experts));
   for (int64_t token = 0; token < c.step.tokens; ++token) {
-    predict(predictor, c.tokens, c.step, token, layer, known, expected);
+    predict_experts(predictor, c.tokens, c.step, token, layer, known, expected);
     all.insert(all.end(), expected.begin(), expected.end());
   }
   return all;
@@ -26,7 +27,7 @@ TEST(EveryPrediction, IsTheSameWhateverTheFutureHolds) {
     SCOPED_TRACE(entry.name);
     for_each_seed(20, [&](Rng& rng) {
       PredictionCase c = random_prediction_case(rng);
-      const Predictor predictor = learnt(PolicyChoice<PredictionPolicy>(entry.name.c_str()), c);
+      const ExpertPredictor predictor = learnt(PolicyChoice<PredictionPolicy>(entry.name.c_str()), c);
       const int32_t layer = int32_t(rng.below(uint64_t(c.layers)));
       const int32_t known = int32_t(rng.below(uint64_t(layer) + 1));
       const std::vector<float> before = predictions(predictor, c, layer, known);
@@ -42,13 +43,13 @@ TEST(EveryPrediction, ReadsNothingOfOtherTokens) {
     SCOPED_TRACE(entry.name);
     Rng rng(3);
     PredictionCase c = random_prediction_case(rng);
-    const Predictor predictor = learnt(PolicyChoice<PredictionPolicy>(entry.name.c_str()), c);
+    const ExpertPredictor predictor = learnt(PolicyChoice<PredictionPolicy>(entry.name.c_str()), c);
     std::vector<float> before(size_t(c.experts));
     std::vector<float> after(size_t(c.experts));
-    predict(predictor, c.tokens, c.step, 7, 3, 3, before);
+    predict_experts(predictor, c.tokens, c.step, 7, 3, 3, before);
     for (int64_t row = 0; row < int64_t{c.layers} * c.step.tokens; ++row)
       if (row % c.step.tokens != 7) c.step.ids[size_t(row * c.top_k)] = 0;
-    predict(predictor, c.tokens, c.step, 7, 3, 3, after);
+    predict_experts(predictor, c.tokens, c.step, 7, 3, 3, after);
     EXPECT_EQ(before, after);
   }
 }
@@ -58,7 +59,7 @@ TEST(EveryPrediction, ExpectsTheChoicesOfATokenAndAtMostOneOfEachExpert) {
     SCOPED_TRACE(entry.name);
     Rng rng(5);
     const PredictionCase c = random_prediction_case(rng);
-    const Predictor predictor = learnt(PolicyChoice<PredictionPolicy>(entry.name.c_str()), c);
+    const ExpertPredictor predictor = learnt(PolicyChoice<PredictionPolicy>(entry.name.c_str()), c);
     for (int32_t layer = 0; layer < c.layers; ++layer)
       for (const float expected : predictions(predictor, c, layer, layer)) {
         EXPECT_GE(expected, 0.0F);
@@ -75,7 +76,7 @@ TEST(EveryPrediction, TakesAPastWithoutTokens) {
     c.past_ids.clear();
     c.past_token.clear();
     c.past_domain.clear();
-    const Predictor predictor = learnt(PolicyChoice<PredictionPolicy>(entry.name.c_str()), c);
+    const ExpertPredictor predictor = learnt(PolicyChoice<PredictionPolicy>(entry.name.c_str()), c);
     EXPECT_EQ(predictions(predictor, c, 2, 2).size(), size_t(30 * c.experts));
   }
 }
@@ -84,13 +85,13 @@ TEST(OraclePrediction, IsRightAsOftenAsItsAccuracySays) {
   Rng rng(1);
   const PredictionCase c = random_prediction_case(rng);
   const auto oracle = [&](double accuracy_of) {
-    Predictor predictor = learnt(PolicyChoice<PredictionPolicy>("oracle"), c);
+    ExpertPredictor predictor = learnt(PolicyChoice<PredictionPolicy>("oracle"), c);
     predictor.oracle = accuracy_of;
     double right = 0;
     std::vector<float> expected(size_t(c.experts));
     for (int32_t layer = 0; layer < c.layers; ++layer)
       for (int64_t token = 0; token < c.step.tokens; ++token) {
-        predict(predictor, c.tokens, c.step, token, layer, 0, expected);
+        predict_experts(predictor, c.tokens, c.step, token, layer, 0, expected);
         for (const uint16_t expert : c.step.choices(layer, token)) right += double(expected[expert]);
       }
     return right / double(c.layers * c.step.tokens * c.top_k);
@@ -112,14 +113,14 @@ TEST(TokenTablePrediction, CountsWhatEachIdChose) {
   }
   c.step = {.tokens = 3, .layers = 2, .experts = 12, .top_k = 1, .ids = {3, 8, 8, 3, 8, 8}, .first_token = {0, 3}};
   c.tokens.token = {1, 2, 9};
-  const Predictor predictor = learnt(PolicyChoice<PredictionPolicy>("token_table"), c);
+  const ExpertPredictor predictor = learnt(PolicyChoice<PredictionPolicy>("token_table"), c);
   std::vector<float> expected(12);
-  predict(predictor, c.tokens, c.step, 0, 0, 0, expected);
+  predict_experts(predictor, c.tokens, c.step, 0, 0, 0, expected);
   EXPECT_NEAR(expected[3], 51.0 / 52, 0.01);
   // Id 9 is not known. In the first layer both are as likely; then it chose as id 2 does.
-  predict(predictor, c.tokens, c.step, 2, 0, 0, expected);
+  predict_experts(predictor, c.tokens, c.step, 2, 0, 0, expected);
   EXPECT_NEAR(expected[3], expected[8], 1e-6);
-  predict(predictor, c.tokens, c.step, 2, 1, 1, expected);
+  predict_experts(predictor, c.tokens, c.step, 2, 1, 1, expected);
   EXPECT_NEAR(expected[8], 51.0 / 52, 0.01);
 }
 
@@ -140,7 +141,7 @@ TEST(Predictions, FollowAChainOfExpertsAndOfGpus) {
   const PastTokens past = c.past();
   for (const char* name : {"transition", "ngram", "combined"}) {
     SCOPED_TRACE(name);
-    const Predictor predictor = PolicyChoice<PredictionPolicy>(name).decide({past, c.placement, 3, 3, 3}, rng);
+    const ExpertPredictor predictor = PolicyChoice<PredictionPolicy>(name).decide({past, c.placement, 3, 3, 3}, rng);
     EXPECT_EQ(accuracy(predictor, c, 2, 2), 1);
   }
 }
