@@ -8,8 +8,10 @@
 namespace moesim {
 namespace {
 
+// With equal shares no GPU waits in the reduce-scatter and the all-gather; 1.1 gains a little more locality than it is
+// worth where these take longer than the all-to-alls.
 struct TokensOptions {
-  double balance = 1.1;
+  double balance = 1;
 };
 
 template <class Visitor>

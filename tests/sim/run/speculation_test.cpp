@@ -119,6 +119,8 @@ TEST(Speculation, GainsMostOfWhatAnOracleGainsOnTheSample) {
   ASSERT_TRUE(predicted.speculation && oracle.speculation);
   const SpeculationResult& found = *predicted.speculation;
   EXPECT_LE(found.token_max_over_mean, 1.1);
+  RecordProperty("predicted_permille", int(1000 * found.local_activation_rate));
+  RecordProperty("oracle_permille", int(1000 * oracle.speculation->local_activation_rate));
   EXPECT_LE(oracle.speculation->token_max_over_mean, 1.1);
   EXPECT_GE(found.local_activation_rate - 0.125, 0.6 * (oracle.speculation->local_activation_rate - 0.125));
   EXPECT_NEAR(found.unshuffled_local_activation_rate, 0.125, 0.01);

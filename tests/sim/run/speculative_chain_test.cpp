@@ -82,11 +82,13 @@ TEST(SpeculativeChain, ShortensALayerByWhatTheAllToAllsWereOfIt) {
   EXPECT_NEAR(gained, 0.37, 0.02);
   const double remote_before = 1 - plain.speculation->local_activation_rate;
   const double all_to_all = (operation_s(plain, "dispatch") + operation_s(plain, "combine")) / layers_s(plain);
-  const double expected = all_to_all * gained / remote_before;
+  // The published 1 % more of reduce-scatters and all-gathers, and the look-ups, are paid already.
+  const double paid = (shuffled.speculation->predict_s + 0.01 * operation_s(plain, "tp")) / layers_s(plain);
+  const double expected = all_to_all * gained / remote_before - paid;
   const double found = 1 - layers_s(shuffled) / layers_s(plain);
   RecordProperty("all_to_all_percent", int(100 * all_to_all));
   RecordProperty("saved_permille", int(1000 * found));
-  EXPECT_NEAR(found, expected, 0.1 * expected) << "all-to-alls " << all_to_all << " of a layer";
+  EXPECT_NEAR(found, expected, 0.1 * expected + 0.005) << "all-to-alls " << all_to_all << " of a layer";
 }
 
 }  // namespace
