@@ -50,9 +50,9 @@ struct SpeculationResult {
 template <class Visitor>
 void fields(Visitor& v, SpeculationResult& s) {
   constexpr double kHuge = 1e18;
-  v.required("shuffle", s.shuffle, "the policies");
-  v.required("prediction", s.prediction, "");
-  v.required("batching", s.batching, "");
+  v.required("shuffle", s.shuffle, "its policy");
+  v.required("prediction", s.prediction, "its policy");
+  v.required("batching", s.batching, "its policy");
   v.required("local_activation_rate", s.local_activation_rate, between(0.0, 1.0),
              "choices computed on the GPU that holds the token, mean over MoE layers");
   v.required("unshuffled_local_activation_rate", s.unshuffled_local_activation_rate, between(0.0, 1.0),

@@ -1,6 +1,8 @@
 #include "sim/policy/shuffle/balanced_assignment.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
 #include <queue>
 
@@ -11,13 +13,9 @@ namespace {
 
 constexpr int32_t kExchangeRounds = 50;
 
-int32_t best_rank(const BalancedProblem& problem, size_t item) {
-  const auto scores = problem.score.subspan(item * size_t(problem.ranks), size_t(problem.ranks));
-  return int32_t(std::max_element(scores.begin(), scores.end()) - scores.begin());
-}
-
 // The assignment as a flow, with the items that a move between two ranks would cost least on top of a heap each. An
-// item that has left its rank stays in the rank's heaps until it comes to their top.
+// item that has left its rank stays in the rank's heaps until it comes to their top. Scores are whole numbers, so that
+// sums of losses are exact and no cycle of moves gains.
 class RankFlow {
  public:
   explicit RankFlow(const BalancedProblem& problem)
@@ -26,7 +24,11 @@ class RankFlow {
         heaps_(ranks_ * ranks_),
         load_(ranks_, 0),
         rank_(problem.weight.size()) {
-    for (size_t item = 0; item < rank_.size(); ++item) put(item, best_rank(problem, item));
+    for (const float score : problem.score) score_.push_back(std::llround(double(score) * kScale));
+    for (size_t item = 0; item < rank_.size(); ++item) {
+      const auto scores = std::span(score_).subspan(item * ranks_, ranks_);
+      put(item, int32_t(std::max_element(scores.begin(), scores.end()) - scores.begin()));
+    }
   }
 
   std::vector<int32_t> solve() {
@@ -41,7 +43,7 @@ class RankFlow {
 
  private:
   struct Move {
-    float loss = 0;
+    int64_t loss = 0;
     uint32_t item = 0;
     friend bool operator>(const Move& a, const Move& b) {
       return a.loss > b.loss || (a.loss == b.loss && a.item > b.item);
@@ -50,7 +52,7 @@ class RankFlow {
   using Heap = std::priority_queue<Move, std::vector<Move>, std::greater<>>;
 
   void put(size_t item, int32_t rank) {
-    const float* const scores = problem_.score.data() + item * ranks_;
+    const int64_t* const scores = score_.data() + item * ranks_;
     rank_[item] = rank;
     ++load_[size_t(rank)];
     for (size_t to = 0; to < ranks_; ++to)
@@ -66,8 +68,8 @@ class RankFlow {
 
   // Bellman and Ford over the ranks; sums of losses have no negative cycle, as the assignment is the best of its loads.
   void push(size_t from, int64_t capacity) {
-    constexpr double kFar = 1e300;
-    std::vector<double> distance(ranks_, kFar);
+    constexpr int64_t kFar = std::numeric_limits<int64_t>::max();
+    std::vector<int64_t> distance(ranks_, kFar);
     std::vector<size_t> before(ranks_, from);
     distance[from] = 0;
     for (size_t round = 0; round + 1 < ranks_; ++round) {
@@ -76,8 +78,8 @@ class RankFlow {
         for (size_t b = 0; b < ranks_ && distance[a] < kFar; ++b) {
           if (a == b || b == from) continue;
           const Move* const move = cheapest(a, b);
-          if (move == nullptr || distance[a] + double(move->loss) >= distance[b] - kEqual) continue;
-          distance[b] = distance[a] + double(move->loss);
+          if (move == nullptr || distance[a] + move->loss >= distance[b]) continue;
+          distance[b] = distance[a] + move->loss;
           before[b] = a;
           changed = true;
         }
@@ -99,13 +101,14 @@ class RankFlow {
     }
   }
 
-  static constexpr double kEqual = 1e-9;  // sums of losses closer than this differ by rounding
+  static constexpr double kScale = 1 << 20;  // of a whole number
 
   const BalancedProblem& problem_;
   size_t ranks_;
   std::vector<Heap> heaps_;  // [from * ranks + to]
   std::vector<int64_t> load_;
   std::vector<int32_t> rank_;
+  std::vector<int64_t> score_;
 };
 
 // Moves and exchanges on a weighted assignment.

@@ -71,6 +71,23 @@ TEST(AssignAlike, KeepsLargeProblemsWithinTheBalance) {
   EXPECT_LE(fullest(problem, assign_alike(problem)), 550);
 }
 
+// Many items of a few kinds, whose scores are sums of thirds: equal in value, not in their last bits.
+TEST(AssignAlike, TakesManyEqualItems) {
+  for_each_seed(20, [](Rng& rng) {
+    std::vector<float> kinds;
+    for (size_t entry = 0; entry < 40; ++entry)
+      kinds.push_back(float(rng.below(7)) / 3.0F + 0.1F * float(rng.below(5)));
+    std::vector<float> score;
+    for (size_t item = 0; item < 1000; ++item) {
+      const size_t kind = size_t(rng.below(5));
+      score.insert(score.end(), kinds.begin() + int64_t(kind * 8), kinds.begin() + int64_t(kind * 8 + 8));
+    }
+    const std::vector<int64_t> weight(1000, 1);
+    const BalancedProblem problem{8, score, weight, 1};
+    EXPECT_EQ(fullest(problem, assign_alike(problem)), 125);
+  });
+}
+
 TEST(AssignWeighted, StaysWithinTheCapacityWhereOneItemMoreFits) {
   for_each_seed(50, [](Rng& rng) {
     const int32_t ranks = int32_t(rng.between(2, 6));
