@@ -2,11 +2,9 @@
 // are predicted to choose. Nothing is lost where a prediction is wrong: the token travels, as without it.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "sim/config/registry.h"
@@ -32,8 +30,5 @@ struct ShufflePolicy {
   using Decision = std::vector<int32_t>;
   static constexpr const char* kind = "shuffle";
 };
-
-// The most tokens of a rank over the mean.
-double max_over_mean_weight(const ShuffleInput& in, std::span<const int32_t> rank);
 
 }  // namespace moesim

@@ -121,7 +121,6 @@ TEST(EveryShuffle, GivesEachItemARankAndLeavesTheOtherUnitAlone) {
         for (const int32_t of_item : rank) EXPECT_TRUE(of_item >= 0 && of_item < 4);
         if (!asked) EXPECT_EQ(rank, home);
         acts += asked;
-        EXPECT_EQ(max_over_mean_weight({unit, 4, weight, rank, scores}, home) <= 1.7 || items < 8, true);
       }
       EXPECT_LE(acts, 1);
     });
