@@ -73,7 +73,7 @@ Results run_chain(const RoutingTrace& trace, const std::string& shuffle) {
 
 // 49.5 % of choices are at home, 37 points above the 12.5 % of eight GPUs without shuffling: the paper's gain. Remote
 // choices fall by 37 / 87.5 = 42.3 %, and so do the bytes; of the layer's time that is the all-to-alls' part of it.
-TEST(SpeculativeChain, ShortensALayerByWhatTheAllToAllsWereOfIt) {
+TEST(SpeculativeChain, ShortensALayerByTheAllToAllsPartOfIt) {
   const RoutingTrace trace = clustered_trace(0.495, 20000);
   const Results plain = run_chain(trace, "none");
   const Results shuffled = run_chain(trace, "tokens");
@@ -88,7 +88,9 @@ TEST(SpeculativeChain, ShortensALayerByWhatTheAllToAllsWereOfIt) {
   const double found = 1 - layers_s(shuffled) / layers_s(plain);
   RecordProperty("all_to_all_percent", int(100 * all_to_all));
   RecordProperty("saved_permille", int(1000 * found));
-  EXPECT_NEAR(found, expected, 0.1 * expected + 0.005) << "all-to-alls " << all_to_all << " of a layer";
+  // No more than that; and somewhat less, as launches and the wait for the GPU with most to send do not shrink.
+  EXPECT_LE(found, 1.02 * expected) << "all-to-alls " << all_to_all << " of a layer";
+  EXPECT_GE(found, 0.75 * expected) << "all-to-alls " << all_to_all << " of a layer";
 }
 
 }  // namespace
