@@ -11,11 +11,14 @@
 #include "sim/config/json_text.h"
 #include "sim/config/suggest.h"
 #include "sim/config/units_text.h"
+#include "sim/moe/batching.h"
 #include "sim/moe/load_prediction.h"
 #include "sim/moe/placement.h"
+#include "sim/moe/prediction.h"
 #include "sim/moe/rebalance.h"
 #include "sim/moe/replica_choice.h"
 #include "sim/moe/schedule.h"
+#include "sim/moe/shuffle.h"
 #include "sim/net/packet/transport.h"
 #include "sim/net/path_policy.h"
 #include "sim/run/names.h"
@@ -93,6 +96,9 @@ constexpr Kind kKinds[] = {
     {"replica-choices", policies<ReplicaPolicy>},
     {"load-predictions", policies<LoadPredictionPolicy>},
     {"rebalancings", policies<RebalancePolicy>},
+    {"shuffles", policies<ShufflePolicy>},
+    {"predictions", policies<PredictionPolicy>},
+    {"batchings", policies<BatchingPolicy>},
     {"schedules", policies<SchedulePolicy>},
     {"transports", policies<TransportPolicy>},
     {"all-to-alls", policies<AllToAllAlgorithm>},

@@ -44,6 +44,9 @@ KernelCost kernels_of(const StepModel& model, Operation operation, const Operati
       return shared_experts_cost(whole, work.held_tokens);
     case Operation::dense:
       return dense_ffn_cost(whole, work.layer, work.held_tokens);
+    case Operation::predict:
+      return kernel_cost(model.gpu, ElementWise{work.lookups, new_tokens(work.requests)});
+    case Operation::coherence:
     case Operation::tp:
     case Operation::dispatch:
     case Operation::combine:
@@ -57,6 +60,7 @@ KernelCost kernels_of(const StepModel& model, Operation operation, const Operati
 bool has_nothing_to_do(Operation operation, const OperationWork& work) {
   if (operation == Operation::attention || operation == Operation::lm_head) return work.requests.empty();
   if (operation == Operation::experts) return work.received_copies == 0;
+  if (operation == Operation::predict) return work.lookups == 0;
   return work.held_tokens == 0;
 }
 

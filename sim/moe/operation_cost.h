@@ -33,6 +33,7 @@ struct OperationWork {
   int64_t held_tokens = 0;           // tokens that it holds in the MoE layers, of the part at hand
   int64_t received_copies = 0;       // token copies that dispatch brought it
   int64_t sent_copies = 0;           // token copies that it sent, those to itself included
+  int64_t lookups = 0;               // table entries that predictions read
   std::vector<int64_t> expert_rows;  // tokens of each expert that it hosts
 };
 

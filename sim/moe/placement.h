@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/config/registry.h"
+#include "sim/moe/past_tokens.h"
 #include "sim/moe/routing.h"
 
 namespace moesim {
@@ -41,6 +42,7 @@ struct PlacementInput {
   // the past is known as counts alone.
   std::vector<std::vector<int64_t>> together;
   PlacementCosts costs;  // empty where nobody gave them
+  PastTokens past;       // the tokens themselves; none where the past is known as counts alone
 };
 
 // What a policy that solves integer programs says of its answer: no placement has an objective below the bound. Both

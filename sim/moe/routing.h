@@ -26,6 +26,13 @@ struct StepRouting {
   std::vector<uint16_t> ids;
   std::vector<std::vector<int64_t>> counts{};
   std::vector<int64_t> first_token;  // [gpus + 1]
+  // Where tokens were dealt out anew: [moe layer] as first_token, and the ids of each layer are in the layer's own
+  // order.
+  std::vector<std::vector<int64_t>> first_in_layer{};
+
+  const std::vector<int64_t>& first(int32_t layer) const {
+    return first_in_layer.empty() ? first_token : first_in_layer[size_t(layer)];
+  }
 
   bool is_counts() const { return !counts.empty(); }
 

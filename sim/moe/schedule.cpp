@@ -53,6 +53,7 @@ int32_t append_attention(Schedule& schedule, const ScheduleInput& in, int32_t la
   };
   if (in.has_tp) next(Operation::tp);
   next(Operation::attention);
+  if (in.has_prediction && in.layer_is_moe[size_t(layer)]) next(Operation::predict);
   if (in.has_tp) next(Operation::tp);
   return before;
 }
@@ -63,7 +64,8 @@ int32_t append_dense(Schedule& schedule, int32_t layer, int32_t before) {
 
 void append_end(Schedule& schedule, const ScheduleInput& in, int32_t before) {
   const int32_t last_layer = int32_t(in.layer_is_moe.size()) - 1;
-  if (in.has_lm_head) append(schedule, {Operation::lm_head, last_layer, 0, 1, Lane::compute, {before}});
+  if (in.has_lm_head) before = append(schedule, {Operation::lm_head, last_layer, 0, 1, Lane::compute, {before}});
+  if (in.is_coherent) append(schedule, {Operation::coherence, last_layer, 0, 1, Lane::compute, {before}});
 }
 
 }  // namespace moesim

@@ -23,6 +23,8 @@ enum class Operation : uint8_t {
   dense,      // dense feed-forward layer
   lm_head,    // final norm and vocabulary projection
   migration,  // weights of experts on their way to other GPUs, between steps or behind them; no schedule has it
+  predict,    // look-ups that say where tokens are to go before they are routed
+  coherence,  // all-gather of the new tokens where every GPU has the context of all requests
 };
 
 constexpr auto enum_names(Operation) {
@@ -36,13 +38,15 @@ constexpr auto enum_names(Operation) {
                                                            {Operation::shared, "shared"},
                                                            {Operation::dense, "dense"},
                                                            {Operation::lm_head, "lm_head"},
-                                                           {Operation::migration, "migration"}});
+                                                           {Operation::migration, "migration"},
+                                                           {Operation::predict, "predict"},
+                                                           {Operation::coherence, "coherence"}});
 }
 constexpr size_t kOperations = enum_names(Operation{}).size();
 
 constexpr bool is_communication(Operation operation) {
   return operation == Operation::tp || operation == Operation::dispatch || operation == Operation::combine ||
-         operation == Operation::migration;
+         operation == Operation::migration || operation == Operation::coherence;
 }
 
 // The streams of each GPU. Compute kernels share one; collectives may have their own.
@@ -65,6 +69,8 @@ struct ScheduleInput {
   bool has_shared_experts = false;
   bool has_tp = false;  // attention is followed by a reduce-scatter, and preceded by an all-gather
   bool has_lm_head = true;
+  bool is_coherent = false;     // a step ends with an all-gather of the new tokens
+  bool has_prediction = false;  // in MoE layers, between attention and the reduce-scatter
 };
 
 using Schedule = std::vector<ScheduledOperation>;
@@ -82,7 +88,8 @@ void check_schedule(const Schedule& schedule, const ScheduleInput& input);
 // Adds what all schedules share: appends an operation after the last one and returns its index.
 int32_t append(Schedule& schedule, const ScheduledOperation& operation);
 
-// The operations up to the feed-forward of a layer, on the compute lane: all-gather, attention, reduce-scatter.
+// The operations up to the feed-forward of a layer, on the compute lane: all-gather, attention, prediction,
+// reduce-scatter.
 // Returns the index of the last one.
 int32_t append_attention(Schedule& schedule, const ScheduleInput& in, int32_t layer, int32_t before);
 

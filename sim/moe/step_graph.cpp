@@ -23,6 +23,8 @@ class StepBuilder {
     for (const ScheduledOperation& step : in_.schedule) {
       if (step.operation == Operation::tp)
         done_.push_back(add_reduction(step));
+      else if (step.operation == Operation::coherence)
+        done_.push_back(add_coherence(step));
       else if (step.operation == Operation::dispatch || step.operation == Operation::combine)
         done_.push_back(add_all_to_all(step));
       else
@@ -49,7 +51,8 @@ class StepBuilder {
     LayerTraffic& part = parts_[size_t(step.part)];
     if (part.copies.empty()) {
       const int32_t moe_layer = moe_layer_[size_t(step.layer)];
-      CopyRule rule{in_.communication.replica_choice, {}};
+      CopyRule rule{in_.communication.replica_choice, {}, {}};
+      if (!in_.coherent.next_gpu.empty()) rule.next_gpu = in_.coherent.next_gpu[size_t(moe_layer)];
       if (!in_.communication.past_load.empty()) rule.past_load = in_.communication.past_load[size_t(moe_layer)];
       part = layer_traffic(in_.routing, in_.placement, layout_, in_.communication.token_copies, moe_layer, step.part,
                            step.parts, rule, rng_);
@@ -67,16 +70,32 @@ class StepBuilder {
     for (size_t pair = 0; pair < part.node_copies.size(); ++pair) whole.node_copies[pair] += part.node_copies[pair];
     for (size_t gpu = 0; gpu < part.rows.size(); ++gpu)
       for (size_t slot = 0; slot < part.rows[gpu].size(); ++slot) whole.rows[gpu][slot] += part.rows[gpu][slot];
+    for (size_t pair = 0; pair < part.combine_copies.size(); ++pair)
+      whole.combine_copies[pair] += part.combine_copies[pair];
+    for (size_t pair = 0; pair < part.combine_node_copies.size(); ++pair)
+      whole.combine_node_copies[pair] += part.combine_node_copies[pair];
     whole.assignments += part.assignments;
+    whole.local += part.local;
     whole.dropped += part.dropped;
+  }
+
+  int32_t next_moe_layer(int32_t layer) const {
+    for (size_t next = size_t(layer); next < moe_layer_.size(); ++next)
+      if (moe_layer_[next] >= 0) return moe_layer_[next];
+    return int32_t(result_.traffic.size()) - 1;
   }
 
   // What GPU `gpu` has to do in an operation that computes.
   OperationWork work_of(const ScheduledOperation& step, GpuId gpu) {
     OperationWork work;
     work.layer = step.layer;
-    work.requests = in_.batch.ranks[size_t(layout_.attention_rank(gpu))];
-    const int64_t held = in_.routing.first_token[index(gpu) + 1] - in_.routing.first_token[index(gpu)];
+    const int32_t moe_layer = moe_layer_[size_t(step.layer)];
+    // Where tokens do not return, those of a dense layer lie as in the next MoE layer; behind the last one, as in it.
+    const int32_t lying = in_.coherent.batch_in_layer.empty() ? moe_layer : next_moe_layer(step.layer);
+    const Batch& batch = in_.coherent.batch_in_layer.empty() ? in_.batch : in_.coherent.batch_in_layer[size_t(lying)];
+    work.requests = batch.ranks[size_t(layout_.attention_rank(gpu))];
+    const std::vector<int64_t>& first = lying < 0 ? in_.routing.first_token : in_.routing.first(lying);
+    const int64_t held = first[index(gpu) + 1] - first[index(gpu)];
     work.held_tokens = held * (step.part + 1) / step.parts - held * step.part / step.parts;
     const size_t gpus = size_t(layout_.gpus);
     if (step.operation == Operation::experts) {
@@ -84,10 +103,17 @@ class StepBuilder {
       work.expert_rows = part.rows[index(gpu)];
       for (size_t from = 0; from < gpus; ++from) work.received_copies += part.copies[from * gpus + index(gpu)];
     }
+    if (step.operation == Operation::predict && !in_.shuffle.lookups.empty())
+      work.lookups = new_tokens(work.requests) * in_.shuffle.lookups[size_t(moe_layer)];
     if (step.operation == Operation::unpermute) {
       CHECK(step.parts == 1);
       const LayerTraffic& whole = result_.traffic[size_t(moe_layer_[size_t(step.layer)])];
-      for (size_t to = 0; to < gpus; ++to) work.sent_copies += whole.copies[index(gpu) * gpus + to];
+      const std::vector<int64_t>& copies = whole.combine_copies.empty() ? whole.copies : whole.combine_copies;
+      for (size_t to = 0; to < gpus; ++to) work.sent_copies += copies[index(gpu) * gpus + to];
+      if (!in_.coherent.next_gpu.empty()) {
+        const std::vector<int32_t>& next = in_.coherent.next_gpu[size_t(moe_layer)];
+        work.held_tokens = std::count(next.begin(), next.end(), int32_t(gpu));
+      }
     }
     return work;
   }
@@ -172,11 +198,11 @@ class StepBuilder {
   }
 
   // [rank * nodes + node] for the expert group that begins at GPU `first`, whose servers follow each other.
-  std::vector<Bytes> bytes_to_nodes(const LayerTraffic& part, int32_t first, Bytes token) const {
+  std::vector<Bytes> bytes_to_nodes(const std::vector<int64_t>& node_copies, int32_t first, Bytes token) const {
     std::vector<Bytes> bytes;
     for (int32_t gpu = first; gpu < first + layout_.ep; ++gpu)
       for (int32_t node = layout_.node(GpuId(first)); node <= layout_.node(GpuId(first + layout_.ep - 1)); ++node)
-        bytes.push_back(part.node_copies[index(gpu) * size_t(layout_.nodes()) + size_t(node)] * token);
+        bytes.push_back(node_copies[index(gpu) * size_t(layout_.nodes()) + size_t(node)] * token);
     return bytes;
   }
 
@@ -184,6 +210,9 @@ class StepBuilder {
     const LayerTraffic& part = traffic(step);
     const bool dispatch = step.operation == Operation::dispatch;
     const Bytes token = dispatch ? in_.communication.dispatch_token : in_.communication.combine_token;
+    const bool returns = dispatch || part.combine_copies.empty();
+    const std::vector<int64_t>& copies = returns ? part.copies : part.combine_copies;
+    const std::vector<int64_t>& node_copies = returns ? part.node_copies : part.combine_node_copies;
     const size_t gpus = size_t(layout_.gpus);
     const size_t ep = size_t(layout_.ep);
     std::vector<TaskId> done;
@@ -192,11 +221,11 @@ class StepBuilder {
       std::vector<Bytes> bytes(ep * ep);
       for (size_t from = 0; from < ep; ++from)
         for (size_t to = 0; to < ep; ++to) {
-          const int64_t copies = part.copies[(first + from) * gpus + first + to];
-          bytes[dispatch ? from * ep + to : to * ep + from] = copies * token;
+          const int64_t pair_copies = copies[(first + from) * gpus + first + to];
+          bytes[dispatch ? from * ep + to : to * ep + from] = pair_copies * token;
         }
       const std::vector<int32_t> nodes = nodes_of(int32_t(first), layout_.ep);
-      const std::vector<Bytes> node_bytes = bytes_to_nodes(part, int32_t(first), token);
+      const std::vector<Bytes> node_bytes = bytes_to_nodes(node_copies, int32_t(first), token);
       const AllToAllInput input{layout_.ep, bytes, nodes, node_bytes, dispatch ? NodeCopy::parts : NodeCopy::sums};
       const CollectivePlan plan = in_.communication.all_to_all.decide(input, rng_);
       check_all_to_all(plan, input);
@@ -205,19 +234,51 @@ class StepBuilder {
     return done;
   }
 
+  // Activations, bf16, of an attention rank as its GPUs hold them in the MoE part of a layer. Where their shares differ
+  // all are as long as the longest.
+  Bytes reduction_bytes(int32_t rank, int32_t layer) const {
+    const int64_t tokens = new_tokens(in_.batch.ranks[size_t(rank)]);
+    const int64_t value_bytes = in_.model.llm.hidden * 2;
+    const int32_t moe_layer = layer < 0 ? -1 : moe_layer_[size_t(layer)];
+    if (moe_layer < 0 || in_.shuffle.lookups.empty()) return {tokens * value_bytes};
+    const std::vector<int64_t>& first = in_.routing.first(moe_layer);
+    int64_t longest = 0;
+    for (int32_t gpu = rank * layout_.tp; gpu < (rank + 1) * layout_.tp; ++gpu)
+      longest = std::max(longest, first[size_t(gpu) + 1] - first[size_t(gpu)]);
+    const double padded = double(longest * layout_.tp * value_bytes);
+    return {int64_t(padded * (1 + in_.shuffle.overhead))};
+  }
+
   // Before attention the ranks of a tensor-parallel group gather their tokens, after it they sum and scatter them.
   std::vector<TaskId> add_reduction(const ScheduledOperation& step) {
-    const bool after_attention =
-        !step.after.empty() && in_.schedule[size_t(step.after.front())].operation == Operation::attention;
+    const Operation before =
+        step.after.empty() ? Operation::lm_head : in_.schedule[size_t(step.after.front())].operation;
+    const bool after_attention = before == Operation::attention || before == Operation::predict;
     std::vector<TaskId> done;
     for (int32_t rank = 0; rank < layout_.attention_ranks(); ++rank) {
-      const int64_t tokens = new_tokens(in_.batch.ranks[size_t(rank)]);
-      const Bytes bytes{tokens * in_.model.llm.hidden * 2};  // activations are bf16
+      const Bytes bytes = reduction_bytes(rank, after_attention ? step.layer : step.layer - 1);
       const auto reduction = after_attention ? Reduction::reduce_scatter : Reduction::all_gather;
       const std::vector<int32_t> nodes = nodes_of(rank * layout_.tp, layout_.tp);
       const ReductionInput input{reduction, layout_.tp, bytes, nodes};
       const CollectivePlan plan = in_.communication.reduction.decide(input, rng_);
       add_group(step, plan, rank * layout_.tp, layout_.tp, done);
+    }
+    return done;
+  }
+
+  // The hidden states of the step's new tokens go to all GPUs of an expert-parallel group, where a next step may need
+  // them.
+  std::vector<TaskId> add_coherence(const ScheduledOperation& step) {
+    std::vector<TaskId> done;
+    for (int32_t group = 0; group < layout_.expert_groups(); ++group) {
+      const int32_t first = group * layout_.ep;
+      int64_t tokens = 0;
+      for (int32_t gpu = first; gpu < first + layout_.ep; ++gpu)
+        tokens += new_tokens(in_.batch.ranks[size_t(layout_.attention_rank(GpuId(gpu)))]);
+      const Bytes bytes{tokens * in_.model.llm.hidden * 2};
+      const std::vector<int32_t> nodes = nodes_of(first, layout_.ep);
+      const ReductionInput input{Reduction::all_gather, layout_.ep, bytes, nodes};
+      add_group(step, in_.communication.reduction.decide(input, rng_), first, layout_.ep, done);
     }
     return done;
   }

@@ -8,6 +8,7 @@
 #include "models/llm.h"
 #include "sim/comm/collective.h"
 #include "sim/moe/batch.h"
+#include "sim/moe/coherence.h"
 #include "sim/moe/layout.h"
 #include "sim/moe/operation_cost.h"
 #include "sim/moe/placement.h"
@@ -50,6 +51,16 @@ struct CommunicationModel {
   std::vector<EndpointId> nic_endpoints;  // [gpu] as Member has them
 };
 
+// What it costs to predict tokens and to hand them out in another order. Each GPU of a tensor-parallel group predicts
+// all tokens of the group, so that none need be told the order.
+struct ShuffleCosts {
+  std::vector<int64_t> lookups;  // [MoE layer] table entries that a token's prediction reads; empty: no shuffling
+  double overhead = 0;           // of a reduce-scatter or all-gather in another order, part of its bytes
+};
+
+inline const ShuffleCosts kNoShuffle;
+inline const CoherentStep kNotCoherent;
+
 struct StepInput {
   const StepModel& model;
   const Batch& batch;
@@ -57,6 +68,8 @@ struct StepInput {
   const Placement& placement;
   const Schedule& schedule;
   const CommunicationModel& communication;
+  const ShuffleCosts& shuffle = kNoShuffle;
+  const CoherentStep& coherent = kNotCoherent;  // empty but where tokens compute attention where they are
 };
 
 struct StepGraph {

@@ -16,9 +16,10 @@ struct Tokens {
   int64_t end = 0;
 };
 
-Tokens tokens_of_part(const StepRouting& routing, size_t gpu, int32_t part, int32_t parts) {
-  const int64_t held = routing.first_token[gpu + 1] - routing.first_token[gpu];
-  return {routing.first_token[gpu] + held * part / parts, routing.first_token[gpu] + held * (part + 1) / parts};
+Tokens tokens_of_part(const StepRouting& routing, int32_t moe_layer, size_t gpu, int32_t part, int32_t parts) {
+  const std::vector<int64_t>& first = routing.first(moe_layer);
+  const int64_t held = first[gpu + 1] - first[gpu];
+  return {first[gpu] + held * part / parts, first[gpu] + held * (part + 1) / parts};
 }
 
 // Deals the tokens of each expert to its copies. What a copy was due and has not had is its credit: the copy with the
@@ -66,7 +67,7 @@ std::vector<std::vector<int64_t>> routed_tokens(const StepRouting& routing, cons
                                                 int32_t moe_layer) {
   std::vector<std::vector<int64_t>> routed(size_t(layout.ep), std::vector<int64_t>(size_t(routing.experts), 0));
   for (int32_t rank = 0; rank < layout.ep; ++rank) {
-    const Tokens tokens = tokens_of_part(routing, index(layout.gpu_of_expert_rank(group, rank)), 0, 1);
+    const Tokens tokens = tokens_of_part(routing, moe_layer, index(layout.gpu_of_expert_rank(group, rank)), 0, 1);
     for (int64_t token = tokens.begin; token < tokens.end; ++token)
       for (const uint16_t expert : routing.choices(moe_layer, token))
         if (expert != kNoExpert) ++routed[size_t(rank)][expert];
@@ -148,15 +149,18 @@ LayerTraffic layer_traffic(const StepRouting& routing, const Placement& placemen
   const size_t gpus = size_t(layout.gpus);
   LayerTraffic traffic;
   CopyCounter counter(layout, copies, traffic);
+  LayerTraffic returned;
+  CopyCounter return_counter(layout, copies, returned);
+  const bool moves_on = !rule.next_gpu.empty();
   for (size_t gpu = 0; gpu < gpus; ++gpu) traffic.rows.emplace_back(slots.hosted[gpu % size_t(layout.ep)], 0);
 
   int64_t choices = 0;
   for (size_t from = 0; from < gpus; ++from) {
     const int32_t group = layout.expert_group(GpuId(from));
     const size_t from_rank = size_t(layout.expert_rank(GpuId(from)));
-    const Tokens tokens = tokens_of_part(routing, from, part, parts);
+    const Tokens tokens = tokens_of_part(routing, moe_layer, from, part, parts);
     // Tokens of other parts are dealt too and not counted, so that the parts add up to the whole.
-    const Tokens dealt = dealer.has_copies() ? tokens_of_part(routing, from, 0, 1) : tokens;
+    const Tokens dealt = dealer.has_copies() ? tokens_of_part(routing, moe_layer, from, 0, 1) : tokens;
     for (int64_t token = dealt.begin; token < dealt.end; ++token) {
       const bool is_of_part = token >= tokens.begin && token < tokens.end;
       for (const uint16_t expert : routing.choices(moe_layer, token)) {
@@ -170,13 +174,19 @@ LayerTraffic layer_traffic(const StepRouting& routing, const Placement& placemen
         const GpuId rank = hosts[expert][copy];
         const size_t to = index(layout.gpu_of_expert_rank(group, int32_t(rank)));
         ++traffic.rows[to][slots.slot[dealer.number(expert, copy)]];
+        traffic.local += to == from;
         counter.count(token, from, to);
+        if (moves_on) return_counter.count(token, size_t(rule.next_gpu[size_t(token)]), to);
       }
     }
   }
   for (const std::vector<int64_t>& rows : traffic.rows)
     traffic.assignments = std::accumulate(rows.begin(), rows.end(), traffic.assignments);
   CHECK(traffic.assignments + traffic.dropped == choices);
+  if (moves_on) {
+    traffic.combine_copies = std::move(returned.copies);
+    traffic.combine_node_copies = std::move(returned.node_copies);
+  }
   return traffic;
 }
 
@@ -184,7 +194,7 @@ LayerTraffic layer_traffic(const StepRouting& routing, const Placement& placemen
                            TokenCopies copies, int32_t moe_layer, int32_t part, int32_t parts) {
   static const PolicyChoice<ReplicaPolicy> even("even");
   Rng rng(1);
-  return layer_traffic(routing, placement, layout, copies, moe_layer, part, parts, {even, {}}, rng);
+  return layer_traffic(routing, placement, layout, copies, moe_layer, part, parts, {even, {}, {}}, rng);
 }
 
 }  // namespace moesim

@@ -29,14 +29,21 @@ struct LayerTraffic {
   std::vector<int64_t> copies;
   std::vector<int64_t> node_copies;
   std::vector<std::vector<int64_t>> rows;
+  // As copies and node_copies, of what combine brings back: from the GPU where the token will be. Empty where it stays,
+  // and combine is dispatch reversed.
+  std::vector<int64_t> combine_copies{};
+  std::vector<int64_t> combine_node_copies{};
   int64_t assignments = 0;  // (token, expert) pairs computed
+  int64_t local = 0;        // of them, those computed on the GPU that holds the token; 0 where only counts are known
   int64_t dropped = 0;      // choices that reach no expert
 };
 
-// How a token's GPU is chosen among those that have its expert. The past load may be empty.
+// How a token's GPU is chosen among those that have its expert. The past load may be empty. Where results do not return
+// to the GPU that held the token, next_gpu[token] sums them and holds it next.
 struct CopyRule {
   const PolicyChoice<ReplicaPolicy>& choice;
-  std::span<const int64_t> past_load;  // [expert] of the layer
+  std::span<const int64_t> past_load;      // [expert] of the layer
+  std::span<const int32_t> next_gpu = {};  // [token]
 };
 
 // Traffic of part `part` of `parts` of each GPU's tokens. A token's expert is looked for in its own expert-parallel

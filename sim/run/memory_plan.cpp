@@ -12,13 +12,13 @@ namespace {
 
 // Weights that tensor parallelism shards come from a share of tp, those it leaves whole from a share of one.
 MemoryUse use_of_gpu(const LoadedScenario& loaded, const Layout& layout, int32_t slots,
-                     const std::vector<Request>& requests) {
+                     const std::vector<Request>& requests, const std::vector<Request>& cached) {
   const LlmSpec& llm = loaded.model;
   MemoryShare share;
   share.experts = int64_t{slots} * moe_layers(llm);
   share.precision = loaded.scenario.precision.model;
-  share.cached_requests = int64_t(requests.size());
-  for (const Request& request : requests) share.cached_tokens += request.context + request.new_tokens;
+  share.cached_requests = int64_t(cached.size());
+  for (const Request& request : cached) share.cached_tokens += request.context + request.new_tokens;
   share.batch_tokens = new_tokens(requests) / layout.tp;
   share.expert_rows = share.batch_tokens * llm.top_k;
   MemoryUse use = memory_use(llm, share);
@@ -31,6 +31,17 @@ MemoryUse use_of_gpu(const LoadedScenario& loaded, const Layout& layout, int32_t
   use.cache = sharded.cache;
   use.activations = std::max(use.activations, sharded.activations);
   return use;
+}
+
+// Of the expert-parallel group of a GPU.
+std::vector<Request> requests_of_group(const Layout& layout, const Batch& batch, GpuId gpu) {
+  std::vector<Request> all;
+  const int32_t first = layout.expert_group(gpu) * layout.ep;
+  for (int32_t member = first; member < first + layout.ep; member += layout.tp) {
+    const auto& requests = batch.ranks[size_t(layout.attention_rank(GpuId(member)))];
+    all.insert(all.end(), requests.begin(), requests.end());
+  }
+  return all;
 }
 
 MemoryResult result_of(const MemoryUse& use, Bytes capacity) {
@@ -53,7 +64,9 @@ std::vector<MemoryResult> plan_memory(const LoadedScenario& loaded, const Layout
   std::vector<MemoryResult> results;
   for (int32_t gpu = 0; gpu < layout.gpus; ++gpu) {
     const auto& requests = batch.ranks[size_t(layout.attention_rank(GpuId(gpu)))];
-    const MemoryUse use = use_of_gpu(loaded, layout, slots[size_t(layout.expert_rank(GpuId(gpu)))], requests);
+    const bool coherent = loaded.scenario.parallelism.context_coherent;
+    const MemoryUse use = use_of_gpu(loaded, layout, slots[size_t(layout.expert_rank(GpuId(gpu)))], requests,
+                                     coherent ? requests_of_group(layout, batch, GpuId(gpu)) : requests);
     if (use.total() > capacity)
       throw ConfigError(loaded.source,
                         fmt::format("GPU {} needs {:.2f} GiB but {} has {:.2f} GiB usable: {}. More GPUs (ep, tp), "

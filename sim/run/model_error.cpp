@@ -30,7 +30,10 @@ std::vector<std::string_view> parts_of(Operation operation) {
     case Operation::dispatch:
     case Operation::combine:
     case Operation::migration:
+    case Operation::coherence:
       return {"collectives"};
+    case Operation::predict:  // look-ups, which nobody has measured
+      return {};
   }
   return {};
 }

@@ -100,6 +100,7 @@ Bytes token_bytes(int64_t hidden, Precision precision) {
 PlacementInput placement_input(const LoadedScenario& loaded, const Cluster& cluster, const RoutingSource& routing,
                                PlacementNeeds needs) {
   PlacementInput in = loads_alone(loaded, cluster.layout, routing);
+  in.past = past_tokens(routing);
   if (needs == PlacementNeeds::loads) return in;
   in.past_load_of_part = past_load_of_parts(routing);
   if (in.gpus <= kPairGpusOfCostsMax) in.costs = costs_of(loaded, cluster);

@@ -8,6 +8,7 @@
 
 #include "sim/config/fields.h"
 #include "sim/core/units.h"
+#include "sim/run/speculation_result.h"
 #include "traces/rerouter.h"
 
 namespace moesim {
@@ -270,6 +271,7 @@ struct Results {
   std::optional<ModelErrorResult> model_error;
   std::optional<RebalancingResult> rebalancing;
   std::optional<RerouteCounts> rerouting;
+  std::optional<SpeculationResult> speculation;
   BoundResult bounds;
   std::vector<OperationResult> breakdown;
   std::vector<StepResult> steps;
@@ -306,6 +308,7 @@ void fields(Visitor& v, Results& s) {
   v.optional("rebalancing", s.rebalancing, "what rebalancing did; absent where the policy is `never`");
   v.optional("rerouting", s.rerouting,
              "what became of the choices, over the whole trace; absent where experts are not chosen anew");
+  v.optional("speculation", s.speculation, "what speculation did; absent where the scenario has none");
   v.required("bounds", s.bounds, "lower bounds of the step time");
   v.required("breakdown", s.breakdown, "where the time goes");
   v.required("steps", s.steps, "each step");

@@ -228,7 +228,23 @@ std::vector<std::vector<int64_t>> past_together(const RoutingSource& source) {
   return counts;
 }
 
-StepRouting route_step(const RoutingSource& source, const Batch& batch, const Layout& layout, int64_t step) {
+int64_t place_of(const RoutingSource& source, int64_t sequence, int64_t sequences, int64_t turns, int64_t new_tokens) {
+  const int64_t judged = judged_tokens(source);
+  CHECK(judged > 0);
+  return (sequence * judged / sequences + turns * new_tokens) % judged;
+}
+
+std::vector<int64_t> places_of(const RoutingSource& source, const Batch& batch, int64_t step) {
+  const int64_t sequences = sequences_of(batch);
+  std::vector<int64_t> places;
+  for (const auto& requests : batch.ranks)
+    for (const Request& request : requests)
+      places.push_back(place_of(source, int64_t(places.size()), sequences, step, request.new_tokens));
+  return places;
+}
+
+StepRouting route_requests(const RoutingSource& source, const Batch& batch, const Layout& layout,
+                           const std::vector<int64_t>& places, int64_t step) {
   StepRouting routing;
   routing.tokens = new_tokens(batch);
   routing.layers = source.layers;
@@ -238,17 +254,15 @@ StepRouting route_step(const RoutingSource& source, const Batch& batch, const La
   routing.first_token.push_back(0);
 
   const int64_t judged = judged_tokens(source);
-  const int64_t sequences = sequences_of(batch);
-  CHECK(judged > 0);
-  int64_t sequence = 0;
+  auto place = places.begin();
   int64_t next = 0;
   for (const auto& requests : batch.ranks) {
     const int64_t first = next;
     for (const Request& request : requests) {
-      const int64_t place = sequence++ * judged / sequences + step * request.new_tokens;
       for (int64_t t = 0; t < request.new_tokens && !source.drifting; ++t)
-        copy_choices(source, source.train_tokens + (place + t) % judged, next + t, routing);
+        copy_choices(source, source.train_tokens + (*place + t) % judged, next + t, routing);
       next += request.new_tokens;
+      ++place;
     }
     for (int32_t rank = 1; rank <= layout.tp; ++rank)  // the tensor-parallel ranks hold equal shares
       routing.first_token.push_back(first + (next - first) * rank / layout.tp);
@@ -257,6 +271,46 @@ StepRouting route_step(const RoutingSource& source, const Batch& batch, const La
   CHECK(routing.first_token.size() == size_t(layout.gpus) + 1);
   if (source.drifting) draw_step(source, step, routing);
   return routing;
+}
+
+StepRouting route_step(const RoutingSource& source, const Batch& batch, const Layout& layout, int64_t step) {
+  return route_requests(source, batch, layout, places_of(source, batch, step), step);
+}
+
+StepTokens tokens_of_requests(const RoutingSource& source, const Batch& batch, const std::vector<int64_t>& places) {
+  StepTokens tokens;
+  if (source.drifting) return tokens;
+  const RoutingTrace& trace = trace_of(source);
+  const int64_t judged = judged_tokens(source);
+  auto place = places.begin();
+  for (const auto& requests : batch.ranks)
+    for (const Request& request : requests) {
+      for (int64_t t = 0; t < request.new_tokens; ++t) {
+        const size_t token = size_t(source.train_tokens + (*place + t) % judged);
+        if (!trace.token.empty()) tokens.token.push_back(trace.token[token]);
+        if (!trace.domain.empty()) tokens.domain.push_back(trace.domain[token]);
+      }
+      ++place;
+    }
+  return tokens;
+}
+
+PastTokens past_tokens(const RoutingSource& source) {
+  PastTokens past;
+  if (source.drifting) return past;
+  const RoutingTrace& trace = trace_of(source);
+  past.tokens = source.train_tokens;
+  past.top_k = source.top_k;
+  past.recorded_layers = int32_t(trace.layers);
+  past.recorded_top_k = int32_t(trace.top_k);
+  past.ids = std::span(trace.ids).first(size_t(past.tokens * trace.layers * trace.top_k));
+  const auto known = [&](const std::vector<int32_t>& column) {
+    return column.empty() ? std::span<const int32_t>{} : std::span(column).first(size_t(past.tokens));
+  };
+  past.token = known(trace.token);
+  past.request = known(trace.request);
+  past.domain = known(trace.domain);
+  return past;
 }
 
 std::vector<std::string> routing_notes(const RoutingSource& source, const Batch& batch, int64_t steps) {

@@ -9,6 +9,8 @@
 
 #include "sim/moe/batch.h"
 #include "sim/moe/layout.h"
+#include "sim/moe/past_tokens.h"
+#include "sim/moe/prediction.h"
 #include "sim/moe/routing.h"
 #include "sim/run/scenario.h"
 #include "traces/drifting.h"
@@ -52,6 +54,21 @@ std::pair<int64_t, int64_t> judged_part(const RoutingSource& source);
 // choices beyond the model's k are cut. Tokens of a drifting workload are drawn for their step; padding chooses
 // nothing.
 StepRouting route_step(const RoutingSource& source, const Batch& batch, const Layout& layout, int64_t step);
+
+// Where in the judged part each request of the batch begins to read in this step, rank after rank: what route_step()
+// says of sequences. And where `sequences` of them share the judged part and have read `turns` batches already.
+std::vector<int64_t> places_of(const RoutingSource& source, const Batch& batch, int64_t step);
+int64_t place_of(const RoutingSource& source, int64_t sequence, int64_t sequences, int64_t turns, int64_t new_tokens);
+
+// The choices of requests that read from these places. Tokens of a drifting workload do not depend on them.
+StepRouting route_requests(const RoutingSource& source, const Batch& batch, const Layout& layout,
+                           const std::vector<int64_t>& places, int64_t step);
+
+// What is known of these tokens before they are routed; of a drifting workload nothing.
+StepTokens tokens_of_requests(const RoutingSource& source, const Batch& batch, const std::vector<int64_t>& places);
+
+// The training part; of a drifting workload none.
+PastTokens past_tokens(const RoutingSource& source);
 
 // What a reader of the results should know of the routing: repeated layers, cut choices, tokens used again.
 std::vector<std::string> routing_notes(const RoutingSource& source, const Batch& batch, int64_t steps);

@@ -8,6 +8,7 @@
 #include "sim/config/units_text.h"
 #include "sim/core/check.h"
 #include "sim/core/random.h"
+#include "sim/moe/coherence.h"
 #include "sim/moe/step_graph.h"
 #include "sim/run/accounts.h"
 #include "sim/run/cluster.h"
@@ -18,6 +19,7 @@
 #include "sim/run/placement_input.h"
 #include "sim/run/rebalancer.h"
 #include "sim/run/routing_source.h"
+#include "sim/run/speculation.h"
 #include "sim/work/bounds.h"
 #include "sim/work/executor.h"
 #include "topologies/routed_paths.h"
@@ -44,9 +46,11 @@ ScheduleInput schedule_input(const LlmSpec& llm, const Layout& layout) {
   return in;
 }
 
-Schedule schedule_of(const LoadedScenario& loaded, const Layout& layout) {
+Schedule schedule_of(const LoadedScenario& loaded, const Layout& layout, const Speculation& speculation) {
   Rng rng = Rng::stream(loaded.scenario.seed, "schedule");
-  const ScheduleInput in = schedule_input(loaded.model, layout);
+  ScheduleInput in = schedule_input(loaded.model, layout);
+  in.has_prediction = speculation.shuffles_tokens();
+  in.is_coherent = loaded.scenario.parallelism.context_coherent;
   Schedule schedule = loaded.scenario.schedule.decide(in, rng);
   check_schedule(schedule, in);
   return schedule;
@@ -154,11 +158,27 @@ void check_payload(const Executor& executor, Bytes steps, const Rebalancer& reba
   if (!rebalancer.migrating()) CHECK(executor.bytes_delivered() == executor.bytes_sent());
 }
 
+// Runs the scenario again without speculation, where it has any, to tell what that saves.
+void add_savings(const LoadedScenario& loaded, const RunControl& control, Results& results) {
+  if (!results.speculation) return;
+  for (const OperationResult& operation : results.breakdown)
+    if (operation.operation == name_of(Operation::predict))
+      results.speculation->predict_s = operation.exposed_s + operation.hidden_s;
+  const std::optional<LoadedScenario> plain = without_speculation(loaded);
+  if (!plain) return;
+  const Results others = run_scenario(
+      *plain, {.stop = control.stop, .progress = nullptr, .record = nullptr, .placement = control.placement});
+  results.complete &= others.complete;
+  results.speculation->unshuffled_local_activation_rate =
+      others.speculation ? others.speculation->local_activation_rate : 0;
+  results.speculation->bytes_saved = others.bytes_sent - results.bytes_sent;
+  results.speculation->time_saved_s = others.step_time_s - results.step_time_s;
+}
+
 // What the steps of a run share, and what they have come to.
 struct Run {
   const RunControl& control;
-  const Batch& batch;
-  const RoutingSource& routing;
+  Speculation& speculation;
   const StepModel& model;
   const Schedule& schedule;
   CommunicationModel communication;
@@ -177,6 +197,7 @@ struct Run {
 void tell_placement(Run& run) {
   if (run.switches == run.rebalancer.switches()) return;
   run.switches = run.rebalancer.switches();
+  run.speculation.learn(run.rebalancer.placement());
   run.communication.past_load = has_copies(run.rebalancer.placement()) ? run.rebalancer.past_load() : ExpertLoads{};
 }
 
@@ -187,9 +208,16 @@ bool run_step(Run& run, int32_t step) {
   const Simulator& sim = run.engine.sim;
   const Layout& layout = run.model.layout;
   tell_placement(run);
-  const StepRouting routing = route_step(run.routing, run.batch, layout, step);
-  const StepGraph graph =
-      build_step({run.model, run.batch, routing, run.rebalancer.placement(), run.schedule, run.communication}, run.rng);
+  const SpeculatedStep speculated = run.speculation.step(step);
+  const bool coherent = scenario.parallelism.context_coherent;
+  const CoherentStep moved =
+      coherent ? coherent_step(speculated.routing, speculated.batch, run.rebalancer.placement(), layout)
+               : CoherentStep{};
+  const StepRouting& routing = coherent ? moved.routing : speculated.routing;
+  const ShuffleCosts costs = run.speculation.costs();
+  const StepGraph graph = build_step(
+      {run.model, speculated.batch, routing, run.rebalancer.placement(), run.schedule, run.communication, costs, moved},
+      run.rng);
   run.payload += graph.payload;
   if (run.control.progress != nullptr) expect_tasks(*run.control.progress, graph.graph, scenario.steps - step);
   const bool links_bound = scenario.network != Fidelity::ideal && !run.rebalancer.migrating();
@@ -202,6 +230,7 @@ bool run_step(Run& run, int32_t step) {
                                         size_t(layout.gpus) * kLanes, run.pools);
   check_step(graph, routing, bounds, links_bound, end - begin);
   run.accounts.add_step(graph, executor, *id, bounds, routing.tokens, begin, end, run.rebalancer.age());
+  run.speculation.add_step(graph, routing);
   run.digest = sim.digest.hex();
   run.events = int64_t(sim.events());
   if (run.control.record != nullptr) record_step(*run.control.record, graph.graph, executor.times(*id), step, end);
@@ -221,6 +250,7 @@ void check_scenario(const LoadedScenario& loaded) {
   const Batch batch = batch_of(loaded.scenario, cluster.layout);
   plan_memory(loaded, cluster.layout, batch);
   check_placement_file(loaded, cluster.layout);
+  check_speculation(loaded, cluster.layout);
   link_changes_of(loaded, cluster.topology);
 }
 
@@ -231,7 +261,8 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   const Batch batch = batch_of(scenario, layout);
   const std::vector<MemoryResult> memory = plan_memory(loaded, layout, batch);
   const RoutingSource routing_source = routing_of(loaded, layout, batch);
-  const Schedule schedule = schedule_of(loaded, layout);
+  Speculation speculation(loaded, layout, routing_source, batch);
+  const Schedule schedule = schedule_of(loaded, layout, speculation);
 
   Routes routes(cluster.topology, scenario.seed);
   RoutedPaths paths(cluster.topology, routes);
@@ -248,8 +279,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
                         placement_of(loaded, cluster, routing_source, control.placement), control.placement == nullptr);
   Accounts accounts(loaded, cluster);
   Run run{.control = control,
-          .batch = batch,
-          .routing = routing_source,
+          .speculation = speculation,
           .model = model,
           .schedule = schedule,
           .communication = communication_of(loaded, cluster.topology),
@@ -268,6 +298,8 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   results.complete = complete;
   results.rebalancing = rebalancer.results(accounts.steps());
   results.rerouting = routing_source.rerouting;
+  results.speculation = speculation.result();
+  add_savings(loaded, control, results);
   results.notes = routing_notes(routing_source, batch, scenario.steps);
   for (std::string& note : network_notes(scenario)) results.notes.push_back(std::move(note));
   results.digest = run.digest;

@@ -27,6 +27,7 @@
 #include "sim/moe/schedule.h"
 #include "sim/moe/traffic.h"
 #include "sim/net/message_network.h"
+#include "sim/run/speculation_config.h"
 #include "topologies/builder.h"
 #include "traces/rerouting.h"
 #include "traces/routing_trace.h"
@@ -95,6 +96,7 @@ struct ParallelismConfig {
   std::optional<int32_t> ep;
   int32_t spare_slots = 0;
   std::vector<int32_t> slots;
+  bool context_coherent = false;
 };
 
 template <class Visitor>
@@ -109,6 +111,9 @@ void fields(Visitor& v, ParallelismConfig& s) {
   v.optional("slots", s.slots, between(0, 65535),
              "[GPU of an expert-parallel group] expert slots that each has in a MoE layer, where they differ: instead "
              "of its share and `spare_slots`. A list for fewer than all repeats");
+  v.optional("context_coherent", s.context_coherent,
+             "every GPU of an expert-parallel group keeps the KV cache of all its requests, and a token computes "
+             "attention where its first expert was: ExFlow. In decode only");
 }
 
 struct PrecisionConfig {
@@ -250,6 +255,7 @@ struct Scenario {
   PolicyChoice<PlacementPolicy> placement{"contiguous"};
   PolicyChoice<ReplicaPolicy> replica_choice{"even"};
   RebalanceConfig rebalance;
+  std::optional<SpeculationConfig> speculation;
   PolicyChoice<SchedulePolicy> schedule{"sequential"};
   CommunicationConfig communication;
   std::string profile;
@@ -282,6 +288,8 @@ void fields(Visitor& v, Scenario& s) {
   v.optional("replica_choice", s.replica_choice,
              "how the tokens of an expert are split over its copies, where several GPUs host it");
   v.optional("rebalance", s.rebalance, "new placements during the run");
+  v.optional("speculation", s.speculation,
+             "experts predicted before tokens are routed, and tokens shuffled to them; without it nothing is");
   v.optional("schedule", s.schedule, "in which order a step does its operations");
   v.optional("communication", s.communication, "collectives");
   v.optional(

@@ -82,6 +82,24 @@ void append_rerouting(std::string& out, const RerouteCounts& counts) {
                  100 * counts.saved_work);
 }
 
+void append_speculation(std::string& out, const SpeculationResult& speculation) {
+  const double saved = double(speculation.bytes_saved);
+  fmt::format_to(std::back_inserter(out),
+                 "{:<13}{} by {}: {:.1f}% of choices local, {:.1f}% without; tokens max/mean {:.3f}\n", "speculation",
+                 speculation.shuffle, speculation.prediction, 100 * speculation.local_activation_rate,
+                 100 * speculation.unshuffled_local_activation_rate, speculation.token_max_over_mean);
+  if (speculation.expert_accuracy && speculation.gpu_accuracy)
+    fmt::format_to(std::back_inserter(out),
+                   "{:<13}{:.1f}% of experts and {:.1f}% of GPUs right; tables of {}, {} a step\n", "prediction",
+                   100 * *speculation.expert_accuracy, 100 * *speculation.gpu_accuracy,
+                   with_prefix(double(speculation.table_bytes), "B"), seconds(speculation.predict_s));
+  if (speculation.batching != "in_order")
+    fmt::format_to(std::back_inserter(out), "{:<13}{}: {:.2f} experts of a layer are active in a step\n", "batching",
+                   speculation.batching, speculation.active_experts);
+  fmt::format_to(std::back_inserter(out), "{:<13}{} of payload and {} a step against no speculation\n", "saved",
+                 with_prefix(saved, "B"), seconds(speculation.time_saved_s));
+}
+
 double operation_s(const Results& results, const char* name) {
   for (const OperationResult& operation : results.breakdown)
     if (operation.operation == name) return operation.exposed_s;
@@ -102,8 +120,8 @@ std::vector<ComparedQuantity> compared_quantities() {
       {"step time", [](const Results& r) { return r.step_time_s; }, seconds},
       {"tokens/s", [](const Results& r) { return r.tokens_per_s; }, rate},
   };
-  for (const char* name :
-       {"attention", "tp", "gate", "dispatch", "experts", "shared", "dense", "combine", "unpermute", "lm_head"})
+  for (const char* name : {"attention", "tp", "gate", "dispatch", "experts", "shared", "dense", "combine", "unpermute",
+                           "lm_head", "predict", "coherence"})
     rows.push_back({name, [name](const Results& r) { return operation_s(r, name); }, seconds});
   rows.push_back({"idle", [](const Results& r) { return r.idle_s; }, seconds});
   rows.push_back({"GPU load max/mean", [](const Results& r) { return r.gpu_load_max_over_mean; }, number});
@@ -111,6 +129,11 @@ std::vector<ComparedQuantity> compared_quantities() {
                   [](double value) { return with_prefix(value, "B"); }});
   rows.push_back({"weights moved", [](const Results& r) { return r.rebalancing ? double(r.rebalancing->bytes) : 0; },
                   [](double value) { return with_prefix(value, "B"); }});
+  rows.push_back({"local choices",
+                  [](const Results& r) { return r.speculation ? r.speculation->local_activation_rate : 0; },
+                  [](double value) { return fmt::format("{:.2f}%", 100 * value); }});
+  rows.push_back({"active experts", [](const Results& r) { return r.speculation ? r.speculation->active_experts : 0; },
+                  [](double value) { return fmt::format("{:.2f}", value); }});
   rows.push_back({"stalled", [](const Results& r) { return r.rebalancing ? r.rebalancing->stalled_s : 0; }, seconds});
   rows.push_back({"busiest link use",
                   [](const Results& r) { return r.links.empty() ? 0 : r.links.front().utilisation; },
@@ -161,6 +184,7 @@ std::string text_summary(const Results& results) {
   line("GPU load", fmt::format("max/mean {:.3f} of expert rows, mean over MoE layers", results.gpu_load_max_over_mean));
   if (results.rerouting) append_rerouting(out, *results.rerouting);
   if (results.rebalancing) append_rebalancing(out, *results.rebalancing);
+  if (results.speculation) append_speculation(out, *results.speculation);
   append_breakdown(out, results);
   append_links(out, results);
   append_memory(out, results);
