@@ -77,7 +77,7 @@ bool parse_stamp(std::string_view text, int64_t& ticks) {
 
 struct StampedRequest {
   int64_t ticks = 0;  // of 100 ns
-  Request request;
+  TimedRequest request;
 };
 
 std::string parse_azure_line(std::string_view line, StampedRequest& stamped) {
@@ -101,7 +101,7 @@ std::string parse_mooncake_line(std::string_view line, std::unordered_set<int64_
     return found != nullptr && found->kind == JsonKind::number && parse_whole(found->text, 0, high, value);
   };
   int64_t milliseconds = 0;
-  Request& request = stamped.request;
+  TimedRequest& request = stamped.request;
   if (!number("timestamp", kPicosecondsMax / 1'000'000'000, milliseconds)) return "needs a whole \"timestamp\" in ms";
   if (!number("input_length", kArrivalTokensMax, request.prompt_tokens) ||
       !number("output_length", kArrivalTokensMax, request.output_tokens))
@@ -121,13 +121,13 @@ std::string parse_mooncake_line(std::string_view line, std::unordered_set<int64_
 }
 
 // In order of arrival, the first at 0.
-std::vector<Request> from_first(std::vector<StampedRequest> stamped, const std::string& source) {
+std::vector<TimedRequest> from_first(std::vector<StampedRequest> stamped, const std::string& source) {
   if (stamped.empty()) throw ConfigError(source, "holds no request");
   std::stable_sort(stamped.begin(), stamped.end(), [](const auto& a, const auto& b) { return a.ticks < b.ticks; });
   const int64_t first = stamped.front().ticks;
   constexpr int64_t kTick = 1'000'000'000'000 / kTicksASecond;
   if ((stamped.back().ticks - first) > kPicosecondsMax / kTick) throw ConfigError(source, "spans more than 100 days");
-  std::vector<Request> requests;
+  std::vector<TimedRequest> requests;
   for (StampedRequest& one : stamped) {
     one.request.arrival = Time{(one.ticks - first) * kTick};
     requests.push_back(one.request);
@@ -137,7 +137,7 @@ std::vector<Request> from_first(std::vector<StampedRequest> stamped, const std::
 
 }  // namespace
 
-std::vector<Request> parse_arrivals(const std::string& text, const std::string& source) {
+std::vector<TimedRequest> parse_arrivals(const std::string& text, const std::string& source) {
   std::string_view rest = text;
   const bool azure = rest.starts_with(kAzureHeader);
   if (!azure && !rest.starts_with("{"))
@@ -162,6 +162,6 @@ std::vector<Request> parse_arrivals(const std::string& text, const std::string& 
   return from_first(std::move(stamped), source);
 }
 
-std::vector<Request> read_arrivals(const std::string& path) { return parse_arrivals(inflated_file(path), path); }
+std::vector<TimedRequest> read_arrivals(const std::string& path) { return parse_arrivals(inflated_file(path), path); }
 
 }  // namespace moesim

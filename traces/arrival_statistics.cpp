@@ -13,10 +13,10 @@ namespace {
 
 constexpr int64_t kMinutePs = 60'000'000'000'000;
 
-LengthStatistics length_statistics(const std::vector<Request>& requests, int64_t Request::* tokens) {
+LengthStatistics length_statistics(const std::vector<TimedRequest>& requests, int64_t TimedRequest::* tokens) {
   std::vector<int64_t> sorted;
   double sum = 0;
-  for (const Request& request : requests) {
+  for (const TimedRequest& request : requests) {
     sorted.push_back(request.*tokens);
     sum += double(request.*tokens);
   }
@@ -53,7 +53,7 @@ std::string length_line(const char* name, const LengthStatistics& s) {
 
 }  // namespace
 
-ArrivalStatistics arrival_statistics(const std::vector<Request>& requests) {
+ArrivalStatistics arrival_statistics(const std::vector<TimedRequest>& requests) {
   CHECK(!requests.empty());
   ArrivalStatistics s;
   s.requests = int64_t(requests.size());
@@ -68,15 +68,15 @@ ArrivalStatistics arrival_statistics(const std::vector<Request>& requests) {
     s.gap_variation = std::sqrt(gap.variance) / gap.mean;
   }
   std::vector<double> minutes(size_t((requests.back().arrival - first).ps / kMinutePs), 0);
-  for (const Request& request : requests)
+  for (const TimedRequest& request : requests)
     if (const size_t minute = size_t((request.arrival - first).ps / kMinutePs); minute < minutes.size())
       ++minutes[minute];
   if (const Spread counts = spread_of(minutes); counts.mean > 0) s.minute_dispersion = counts.variance / counts.mean;
-  s.prompt = length_statistics(requests, &Request::prompt_tokens);
-  s.output = length_statistics(requests, &Request::output_tokens);
+  s.prompt = length_statistics(requests, &TimedRequest::prompt_tokens);
+  s.output = length_statistics(requests, &TimedRequest::output_tokens);
   s.law = fit_lengths(requests);
   double cached = 0;
-  for (const Request& request : requests) cached += double(request.cached_prompt);
+  for (const TimedRequest& request : requests) cached += double(request.cached_prompt);
   if (s.prompt.mean > 0) s.cached_prompt = std::min(1.0, cached / (s.prompt.mean * double(s.requests)));
   return s;
 }
@@ -97,17 +97,17 @@ std::string arrival_text(const ArrivalStatistics& s) {
   return text;
 }
 
-std::string arrivals_csv(const std::vector<Request>& requests) {
+std::string arrivals_csv(const std::vector<TimedRequest>& requests) {
   std::string text = "arrival_s,prompt_tokens,output_tokens,domain,document\n";
-  for (const Request& r : requests)
+  for (const TimedRequest& r : requests)
     fmt::format_to(std::back_inserter(text), "{},{},{},{},{}\n", seconds_text(r.arrival), r.prompt_tokens,
                    r.output_tokens, r.domain, r.document);
   return text;
 }
 
-std::string arrivals_json(const std::vector<Request>& requests) {
+std::string arrivals_json(const std::vector<TimedRequest>& requests) {
   std::string text = "[";
-  for (const Request& r : requests)
+  for (const TimedRequest& r : requests)
     fmt::format_to(
         std::back_inserter(text),
         "{}{{\"arrival_s\": {}, \"prompt_tokens\": {}, \"output_tokens\": {}, \"domain\": {}, \"document\": {}}}",

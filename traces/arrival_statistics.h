@@ -59,14 +59,14 @@ void fields(Visitor& v, ArrivalStatistics& s) {
 }
 
 // Of at least one request, in the order of arrival.
-ArrivalStatistics arrival_statistics(const std::vector<Request>& requests);
+ArrivalStatistics arrival_statistics(const std::vector<TimedRequest>& requests);
 
 std::string arrival_text(const ArrivalStatistics& statistics);
 
 // One line a request: arrival_s,prompt_tokens,output_tokens,domain,document.
-std::string arrivals_csv(const std::vector<Request>& requests);
+std::string arrivals_csv(const std::vector<TimedRequest>& requests);
 
 // The same as a list of objects, one a line.
-std::string arrivals_json(const std::vector<Request>& requests);
+std::string arrivals_json(const std::vector<TimedRequest>& requests);
 
 }  // namespace moesim

@@ -1,4 +1,4 @@
-// Requests that arrive over time: recorded ones, and ones that are drawn.
+// Requests that arrive over time: recorded ones, and ones that are drawn. (A Request of a batch has no time.)
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace moesim {
 
-struct Request {
+struct TimedRequest {
   Time arrival;  // since the first moment of the recording, or of the process
   int64_t prompt_tokens = 0;
   int64_t output_tokens = 0;
@@ -27,12 +27,12 @@ struct Request {
 // JSON lines with timestamp (ms), input_length, output_length and hash_ids, of 512 tokens each. Also gzipped. Requests
 // come in the order of their arrival, and the first arrives at 0. Throws one ConfigError with the faults of all lines,
 // up to kArrivalFaultsMax of them.
-std::vector<Request> read_arrivals(const std::string& path);
+std::vector<TimedRequest> read_arrivals(const std::string& path);
 inline constexpr size_t kArrivalFaultsMax = 20;
 inline constexpr int64_t kArrivalTokensMax = 100'000'000;  // of a request
 
 // What read_arrivals reads, from memory.
-std::vector<Request> parse_arrivals(const std::string& text, const std::string& source);
+std::vector<TimedRequest> parse_arrivals(const std::string& text, const std::string& source);
 
 enum class ArrivalProcess { poisson, gamma, markov, diurnal };
 

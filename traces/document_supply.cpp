@@ -40,7 +40,7 @@ const DocumentSupply::Domain& DocumentSupply::domain_of(int32_t number) const {
   return *found;
 }
 
-void DocumentSupply::assign(Request& request, Rng& rng) {
+void DocumentSupply::assign(TimedRequest& request, Rng& rng) {
   Domain& domain = domains_[mixture_.draw(rng)];
   request.domain = domain.number;
   request.document = domain.documents[domain.next];
@@ -52,7 +52,7 @@ void DocumentSupply::assign(Request& request, Rng& rng) {
   }
 }
 
-std::vector<TokenRange> DocumentSupply::tokens_of(const Request& request) const {
+std::vector<TokenRange> DocumentSupply::tokens_of(const TimedRequest& request) const {
   const Domain& domain = domain_of(request.domain);
   std::vector<TokenRange> ranges;
   int64_t left = request.prompt_tokens + request.output_tokens;

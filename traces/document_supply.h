@@ -18,10 +18,10 @@ class DocumentSupply {
   explicit DocumentSupply(std::vector<TraceDocument> documents);  // at least one, none empty
 
   // Sets the request's domain and first document.
-  void assign(Request& request, Rng& rng);
+  void assign(TimedRequest& request, Rng& rng);
 
   // The places of its prompt and output in the trace, in order.
-  std::vector<TokenRange> tokens_of(const Request& request) const;
+  std::vector<TokenRange> tokens_of(const TimedRequest& request) const;
 
   const std::vector<TraceDocument>& documents() const { return documents_; }
 

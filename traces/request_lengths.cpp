@@ -17,18 +17,18 @@ int64_t whole_tokens(double log_tokens) {
 
 }  // namespace
 
-LengthLaw fit_lengths(const std::vector<Request>& requests) {
+LengthLaw fit_lengths(const std::vector<TimedRequest>& requests) {
   CHECK(!requests.empty());
   const double count = double(requests.size());
   LengthLaw law{0, 0, 0, 0, 0};
-  for (const Request& request : requests) {
+  for (const TimedRequest& request : requests) {
     law.prompt_mu += log_of(request.prompt_tokens) / count;
     law.output_mu += log_of(request.output_tokens) / count;
   }
   double prompt_square = 0;
   double output_square = 0;
   double product = 0;
-  for (const Request& request : requests) {
+  for (const TimedRequest& request : requests) {
     const double prompt = log_of(request.prompt_tokens) - law.prompt_mu;
     const double output = log_of(request.output_tokens) - law.output_mu;
     prompt_square += prompt * prompt / count;
@@ -49,8 +49,8 @@ RequestLengths draw_lengths(const LengthLaw& law, Rng& rng) {
           whole_tokens(law.output_mu + law.output_sigma * second)};
 }
 
-RequestLengths draw_lengths(const std::vector<Request>& requests, Rng& rng) {
-  const Request& request = requests[size_t(rng.below(requests.size()))];
+RequestLengths draw_lengths(const std::vector<TimedRequest>& requests, Rng& rng) {
+  const TimedRequest& request = requests[size_t(rng.below(requests.size()))];
   return {request.prompt_tokens, request.output_tokens};
 }
 

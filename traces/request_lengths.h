@@ -29,7 +29,7 @@ void fields(Visitor& v, LengthLaw& s) {
 }
 
 // By the means and deviations of the logarithms. Lengths of 0 count as 1.
-LengthLaw fit_lengths(const std::vector<Request>& requests);
+LengthLaw fit_lengths(const std::vector<TimedRequest>& requests);
 
 struct RequestLengths {
   int64_t prompt_tokens = 0;
@@ -40,6 +40,6 @@ struct RequestLengths {
 RequestLengths draw_lengths(const LengthLaw& law, Rng& rng);
 
 // Those of one of the requests: prompt and output stay together.
-RequestLengths draw_lengths(const std::vector<Request>& requests, Rng& rng);
+RequestLengths draw_lengths(const std::vector<TimedRequest>& requests, Rng& rng);
 
 }  // namespace moesim

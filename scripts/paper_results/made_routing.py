@@ -68,13 +68,31 @@ def trace_with_loads(spec):
     return [list(token) for token in zip(*layers)]
 
 
+def trace_with_homes(spec):
+    """[token][layer][k] and each token's id: `home_part` of its choices are among the experts of the GPU of its id."""
+    rng = random.Random(f"homes {spec['seed']}")
+    block = spec["experts"] // spec["gpus"]
+    trace, ids = [], []
+    for _ in range(spec["tokens"]):
+        ids.append(rng.randrange(spec["ids"]))
+        first = ids[-1] % spec["gpus"] * block
+        layers = []
+        for _ in range(spec["layers"]):
+            near = rng.sample(range(first, first + block), spec["top_k"])
+            far = rng.sample([expert for expert in range(spec["experts"]) if not first <= expert < first + block],
+                             spec["top_k"])
+            layers.append([at_home if rng.random() < spec["home_part"] else away for at_home, away in zip(near, far)])
+        trace.append(layers)
+    return trace, ids
+
+
 def npy(type_name, shape, data):
     head = f"{{'descr': '{type_name}', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
     head += " " * (-(len(head) + 11) % 64) + "\n"
     return b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + data
 
 
-def write_trace(path, trace, experts):
+def write_trace(path, trace, experts, token_ids=None):
     """The .npz that docs/traces.md describes, for at most 255 experts."""
     shape = (len(trace), len(trace[0]), len(trace[0][0]))
     ids = io.BytesIO()
@@ -83,6 +101,9 @@ def write_trace(path, trace, experts):
             ids.write(bytes(choices))
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(zipfile.ZipInfo("ids.npy"), npy("|u1", shape, ids.getvalue()))
+        if token_ids is not None:
+            data = b"".join(token.to_bytes(4, "little") for token in token_ids)
+            archive.writestr(zipfile.ZipInfo("token.npy"), npy("<i4", (len(token_ids),), data))
         archive.writestr(zipfile.ZipInfo("experts.npy"), npy("<i4", (), experts.to_bytes(4, "little")))
 
 

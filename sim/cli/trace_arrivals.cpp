@@ -74,16 +74,16 @@ ArrivalRequest read_request(const po::variables_map& given, bool has_file) {
 }
 
 // Each of arrivals, lengths and routing draws from a stream of its own.
-std::vector<Request> drawn_requests(const ArrivalRequest& asked, const std::vector<Request>& recorded) {
+std::vector<TimedRequest> drawn_requests(const ArrivalRequest& asked, const std::vector<TimedRequest>& recorded) {
   const LengthLaw law = recorded.empty() ? LengthLaw{} : fit_lengths(recorded);
   const int64_t count = asked.count > 0 ? asked.count : std::max<int64_t>(1000, int64_t(recorded.size()));
   ArrivalClock clock(*asked.process, Rng::stream(asked.seed, "arrivals"));
   Rng rng = Rng::stream(asked.seed, "request lengths");
-  std::vector<Request> requests;
+  std::vector<TimedRequest> requests;
   for (int64_t i = 0; i < count; ++i) {
     const double at = clock.next_s();
     if (at > kLatestS) throw ConfigError("--count", fmt::format("request {} would arrive after more than 100 days", i));
-    Request request;
+    TimedRequest request;
     request.arrival = Time{} + duration_of_seconds(at);
     const RequestLengths lengths = asked.log_normal ? draw_lengths(law, rng) : draw_lengths(recorded, rng);
     request.prompt_tokens = lengths.prompt_tokens;
@@ -93,7 +93,7 @@ std::vector<Request> drawn_requests(const ArrivalRequest& asked, const std::vect
   return requests;
 }
 
-void assign_routing(const std::string& path, uint64_t seed, std::vector<Request>& requests) {
+void assign_routing(const std::string& path, uint64_t seed, std::vector<TimedRequest>& requests) {
   TraceInput input(path);
   TraceParts parts = only_column("request");
   parts.columns[column_index("domain")] = true;
@@ -107,7 +107,7 @@ void assign_routing(const std::string& path, uint64_t seed, std::vector<Request>
   });
   DocumentSupply supply(trace_documents(labels));
   Rng rng = Rng::stream(seed, "request documents");
-  for (Request& request : requests) supply.assign(request, rng);
+  for (TimedRequest& request : requests) supply.assign(request, rng);
 }
 
 }  // namespace
@@ -130,7 +130,7 @@ void add_arrival_options(po::options_description& options) {
 
 void run_trace_arrivals(const po::variables_map& given, const std::vector<std::string>& files) {
   const ArrivalRequest asked = read_request(given, !files.empty());
-  std::vector<Request> requests;
+  std::vector<TimedRequest> requests;
   if (!files.empty()) requests = read_arrivals(files[0]);
   if (asked.process)
     requests = drawn_requests(asked, requests);

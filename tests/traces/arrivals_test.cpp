@@ -20,7 +20,7 @@ constexpr const char* kAzure =
 
 // In order of time: 0.5 s and 0.75 s after the first, over the end of a year.
 TEST(Arrivals, OfAzureAreReadInOrderFromTheFirstOn) {
-  const std::vector<Request> requests = parse_arrivals(kAzure, "azure");
+  const std::vector<TimedRequest> requests = parse_arrivals(kAzure, "azure");
   ASSERT_EQ(requests.size(), 3u);
   EXPECT_EQ(requests[0].arrival.ps, 0);
   EXPECT_EQ(requests[1].arrival.ps, 500'000'000'000);
@@ -31,7 +31,7 @@ TEST(Arrivals, OfAzureAreReadInOrderFromTheFirstOn) {
 
 // 2024 is a leap year: 29 February lies between.
 TEST(Arrivals, OfAzureKnowTheCalendar) {
-  const std::vector<Request> requests = parse_arrivals(
+  const std::vector<TimedRequest> requests = parse_arrivals(
       "TIMESTAMP,ContextTokens,GeneratedTokens\n2024-02-28 12:00:00,1,1\n2024-03-01 12:00:00,1,1\n", "azure");
   EXPECT_EQ(requests[1].arrival.ps, int64_t{2} * 86400 * 1'000'000'000'000);
 }
@@ -39,7 +39,7 @@ TEST(Arrivals, OfAzureKnowTheCalendar) {
 // The second request shares its first block of 512 with the first one; its last block is shared too, but lies behind a
 // new one, so a prefix cache does not have it.
 TEST(Arrivals, OfMooncakeCountTheLeadingBlocksSeenBefore) {
-  const std::vector<Request> requests = parse_arrivals(
+  const std::vector<TimedRequest> requests = parse_arrivals(
       "{\"timestamp\": 10, \"input_length\": 1024, \"output_length\": 5, \"hash_ids\": [0, 1]}\n"
       "{\"timestamp\": 27, \"input_length\": 1200, \"output_length\": 6, \"hash_ids\": [0, 2, 1]}\n",
       "mooncake");
@@ -76,7 +76,7 @@ TEST(Arrivals, WithWrongLinesAreRefusedWithEachOfThem) {
 
 // Gaps of 1, 1 and 4 s: mean 2, variance (1 + 1 + 4) / 3 = 2, so deviation / mean is sqrt(2) / 2.
 TEST(Arrivals, StatisticsAreThoseOfTheGaps) {
-  std::vector<Request> requests;
+  std::vector<TimedRequest> requests;
   for (const int64_t second : {0, 1, 2, 6})
     requests.push_back({Time{second * 1'000'000'000'000}, 10 * (second + 1), 1, 0, 0, 0});
   const ArrivalStatistics s = arrival_statistics(requests);
@@ -91,9 +91,9 @@ TEST(Arrivals, StatisticsAreThoseOfTheGaps) {
 
 ArrivalStatistics statistics_of(const ArrivalOptions& options, int64_t count) {
   ArrivalClock clock(options, Rng(7));
-  std::vector<Request> requests;
+  std::vector<TimedRequest> requests;
   for (int64_t i = 0; i < count; ++i) {
-    Request request;
+    TimedRequest request;
     request.arrival = Time{} + duration_of_seconds(clock.next_s());
     requests.push_back(request);
   }
@@ -158,8 +158,8 @@ TEST(ArrivalProcess, ThatCannotBeIsRefused) {
 TEST(RequestLengths, FitsFindTheLawThatDrewThem) {
   const LengthLaw law{6, 0.8, 4, 1.1, 0.5};
   Rng rng(5);
-  std::vector<Request> requests(40'000);
-  for (Request& request : requests) {
+  std::vector<TimedRequest> requests(40'000);
+  for (TimedRequest& request : requests) {
     const RequestLengths lengths = draw_lengths(law, rng);
     request.prompt_tokens = lengths.prompt_tokens;
     request.output_tokens = lengths.output_tokens;
@@ -173,7 +173,7 @@ TEST(RequestLengths, FitsFindTheLawThatDrewThem) {
 }
 
 TEST(RequestLengths, FromAFileKeepPromptAndOutputTogether) {
-  const std::vector<Request> requests{{{}, 100, 1}, {{}, 200, 2}};
+  const std::vector<TimedRequest> requests{{{}, 100, 1}, {{}, 200, 2}};
   Rng rng(1);
   for (int i = 0; i < 50; ++i) {
     const RequestLengths lengths = draw_lengths(requests, rng);

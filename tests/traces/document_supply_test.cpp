@@ -40,8 +40,8 @@ TEST(DocumentSupply, GivesARequestWholeDocumentsOfOneDomainInOrderAndGoesOnBehin
   trace.domain.assign(7, 0);
   DocumentSupply supply(trace_documents(trace));
   Rng rng(1);
-  Request first{{}, 3, 1};  // document 0 has 3 tokens, so one of document 1 is needed too
-  Request second{{}, 2, 0};
+  TimedRequest first{{}, 3, 1};  // document 0 has 3 tokens, so one of document 1 is needed too
+  TimedRequest second{{}, 2, 0};
   supply.assign(first, rng);
   supply.assign(second, rng);
   EXPECT_EQ(first.document, 0);
@@ -63,7 +63,7 @@ TEST(DocumentSupply, NeverLeavesTheDomainAndGivesEveryTokenARoute) {
   DocumentSupply supply(trace_documents(trace));
   std::vector<int64_t> of_domain(3, 0);
   for (int i = 0; i < 3000; ++i) {
-    Request request{{}, rng.between(0, 300), rng.between(1, 300)};
+    TimedRequest request{{}, rng.between(0, 300), rng.between(1, 300)};
     supply.assign(request, rng);
     ++of_domain[size_t(request.domain)];
     int64_t tokens = 0;

@@ -93,6 +93,14 @@ class MadeRouting(unittest.TestCase):
         for expert, share in enumerate(shares):
             self.assertAlmostEqual(sum(expert in token for token in tokens), 8000 * share, delta=160)
 
+    def test_choices_are_at_the_home_of_the_id_as_often_as_asked_for(self):
+        spec = {"seed": 1, "tokens": 3000, "layers": 2, "experts": 16, "top_k": 3, "gpus": 4, "ids": 40, "home_part": 0.6}
+        trace, ids = made_routing.trace_with_homes(spec)
+        choices = [(chosen, token) for layers, token in zip(trace, ids) for layer in layers for chosen in layer]
+        at_home = sum(chosen // 4 == token % 4 for chosen, token in choices) / len(choices)
+        self.assertAlmostEqual(at_home, 0.6, delta=0.015)  # four deviations of 18,000 draws
+        self.assertTrue(all(len(set(layer)) == 3 for layers in trace for layer in layers))
+
     def test_balanced_affinity_makes_all_experts_equally_popular(self):
         made = made_routing.problem_with_affinity({"affinity": "log_normal", "sigma": 1.0, "experts": 4, "layers": 3,
                                                    "gpus": 2, "tokens": 400000, "seed": 1})
