@@ -26,11 +26,16 @@ import pathlib
 import re
 import sys
 
-import numpy as np
-import torch
-from torch import nn
+try:
+    import numpy as np
+    import torch
+    from torch import nn
 
-from trace_file import write_trace
+    from trace_file import write_trace
+except ImportError as error:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"record_huggingface.py: numpy and PyTorch are needed: {error}")
 
 EXPERTS_NAMES = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 TOP_K_NAMES = ("num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k", "top_k")

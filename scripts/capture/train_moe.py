@@ -20,12 +20,17 @@ import pathlib
 import sys
 import time
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import nn
+try:
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
 
-from trace_file import write_trace
+    from trace_file import write_trace
+except ImportError as error:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"train_moe.py: numpy and PyTorch are needed: {error}")
 
 try:
     import h5py  # noqa: F401  (asked for here, used by trace_file)
