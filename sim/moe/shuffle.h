@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -16,18 +16,19 @@ namespace moesim {
 enum class ShuffleUnit { requests, tokens };
 
 struct ShuffleInput {
-  ShuffleUnit unit{};
   int32_t ranks = 0;
   std::span<const int64_t> weight;  // [item] its tokens
   std::span<const int32_t> home;    // [item] the rank where it is without shuffling
-  // [item * ranks + rank] choices predicted to be local there. It takes time: only who needs it asks.
-  const std::function<std::vector<float>()>& score;
+  std::span<const float> score;     // [item * ranks + rank] choices predicted to be local there
 };
 
 // [item] its rank.
 struct ShufflePolicy {
   using Input = ShuffleInput;
   using Decision = std::vector<int32_t>;
+  struct Traits {
+    std::optional<ShuffleUnit> unit{};  // what it deals out; none: it is not asked
+  };
   static constexpr const char* kind = "shuffle";
 };
 

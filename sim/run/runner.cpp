@@ -259,6 +259,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   Cluster cluster = build_cluster(loaded);
   const Layout& layout = cluster.layout;
   const Batch batch = batch_of(scenario, layout);
+  check_speculation(loaded, layout);
   const std::vector<MemoryResult> memory = plan_memory(loaded, layout, batch);
   const RoutingSource routing_source = routing_of(loaded, layout, batch);
   Speculation speculation(loaded, layout, routing_source, batch);

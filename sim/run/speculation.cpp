@@ -14,18 +14,8 @@
 namespace moesim {
 namespace {
 
-// Only who acts on a unit asks for scores.
-bool acts_on(const PolicyChoice<ShufflePolicy>& policy, ShuffleUnit unit) {
-  bool asked = false;
-  const std::function<std::vector<float>()> score = [&] {
-    asked = true;
-    return std::vector<float>(4, 0.0F);
-  };
-  const std::array<int64_t, 2> weight{1, 1};
-  const std::array<int32_t, 2> home{0, 1};
-  Rng rng(0);
-  policy.decide({unit, 2, weight, home, score}, rng);
-  return asked;
+std::optional<ShuffleUnit> unit_of(const PolicyChoice<ShufflePolicy>& policy) {
+  return Registry<ShufflePolicy>::instance().find(policy.name())->traits.unit;
 }
 
 bool regroups(const SpeculationConfig& config) { return config.window > 1 && config.batching.name() != "in_order"; }
@@ -61,8 +51,8 @@ Speculation::Speculation(const LoadedScenario& loaded, const Layout& layout, con
       for (size_t request = 0; request < requests.size(); ++request) of.sequence.push_back(sequences_++);
   }
   if (config_ == nullptr) return;
-  shuffles_requests_ = acts_on(config_->shuffle, ShuffleUnit::requests);
-  shuffles_tokens_ = acts_on(config_->shuffle, ShuffleUnit::tokens);
+  shuffles_requests_ = unit_of(config_->shuffle) == ShuffleUnit::requests;
+  shuffles_tokens_ = unit_of(config_->shuffle) == ShuffleUnit::tokens;
   regroups_ = regroups(*config_);
   const size_t layers = size_t(source.layers);
   sums_.scores.resize(layers);
@@ -139,19 +129,15 @@ void Speculation::choose_ranks(StepBatch& of) {
       home.push_back(int32_t(rank));
       all.push_back(request);
     }
-  const std::function<std::vector<float>()> score = [&] {
-    const std::vector<float> part = part_held(layout_);
-    std::vector<float> scores(all.size() * ranks, 0);
-    predict_requests(of, [&](size_t request, int32_t layer, std::span<const float> expected) {
-      const std::vector<int32_t>& gpu_of = predictor_.gpu_of[size_t(layer)];
-      for (size_t expert = 0; expert < expected.size(); ++expert)
-        for (size_t rank = 0; rank < ranks; ++rank)
-          scores[request * ranks + rank] += expected[expert] * part[size_t(gpu_of[expert]) * ranks + rank];
-    });
-    return scores;
-  };
-  const std::vector<int32_t> rank_of =
-      config_->shuffle.decide({ShuffleUnit::requests, int32_t(ranks), weight, home, score}, rng_);
+  const std::vector<float> part = part_held(layout_);
+  std::vector<float> score(all.size() * ranks, 0);
+  predict_requests(of, [&](size_t request, int32_t layer, std::span<const float> expected) {
+    const std::vector<int32_t>& gpu_of = predictor_.gpu_of[size_t(layer)];
+    for (size_t expert = 0; expert < expected.size(); ++expert)
+      for (size_t rank = 0; rank < ranks; ++rank)
+        score[request * ranks + rank] += expected[expert] * part[size_t(gpu_of[expert]) * ranks + rank];
+  });
+  const std::vector<int32_t> rank_of = config_->shuffle.decide({int32_t(ranks), weight, home, score}, rng_);
   CHECK(rank_of.size() == all.size());
   StepBatch moved;
   moved.batch.ranks.resize(ranks);
@@ -191,15 +177,11 @@ void Speculation::shuffle_layer(int32_t layer, const StepTokens& tokens, const S
     for (size_t gpu = 0; gpu < tp; ++gpu)
       home.resize(size_t(plain.first_token[first_gpu + gpu + 1] - begin), int32_t(gpu));
     const std::vector<int64_t> weight(home.size(), 1);
-    const std::function<std::vector<float>()> score = [&] {
-      std::vector<float> scores;
-      for (int64_t token = begin; token < end; ++token)
-        for (size_t gpu = 0; gpu < tp; ++gpu)
-          scores.push_back(on_gpu[size_t(token) * ep + size_t(layout_.expert_rank(GpuId(first_gpu + gpu)))]);
-      return scores;
-    };
-    const std::vector<int32_t> gpu_of_token =
-        config_->shuffle.decide({ShuffleUnit::tokens, layout_.tp, weight, home, score}, rng_);
+    std::vector<float> score;
+    for (int64_t token = begin; token < end; ++token)
+      for (size_t gpu = 0; gpu < tp; ++gpu)
+        score.push_back(on_gpu[size_t(token) * ep + size_t(layout_.expert_rank(GpuId(first_gpu + gpu)))]);
+    const std::vector<int32_t> gpu_of_token = config_->shuffle.decide({layout_.tp, weight, home, score}, rng_);
     CHECK(gpu_of_token.size() == home.size());
     for (size_t gpu = 0; gpu < tp; ++gpu) {
       for (int64_t token = begin; token < end; ++token)
@@ -335,9 +317,9 @@ void check_speculation(const LoadedScenario& loaded, const Layout& layout) {
   };
   const bool drifts = loaded.trace == nullptr && is_drifting(scenario.routing.synthetic.popularity);
   if (drifts) fault("/speculation", "needs routing that does not drift, or a trace");
-  if (acts_on(config.shuffle, ShuffleUnit::tokens) && layout.tp == 1)
+  if (unit_of(config.shuffle) == ShuffleUnit::tokens && layout.tp == 1)
     fault("/speculation/shuffle", "tokens are shuffled within tensor-parallel groups, but /parallelism/tp is 1");
-  if (acts_on(config.shuffle, ShuffleUnit::requests) && layout.attention_ranks() == 1)
+  if (unit_of(config.shuffle) == ShuffleUnit::requests && layout.attention_ranks() == 1)
     fault("/speculation/shuffle",
           "requests are shuffled between attention ranks, but there is one: "
           "/parallelism/tp is the number of GPUs");

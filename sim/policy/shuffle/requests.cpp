@@ -18,13 +18,12 @@ void fields(Visitor& v, RequestsOptions& s) {
 }
 
 std::vector<int32_t> shuffle_requests(const ShuffleInput& in, const RequestsOptions& options, Rng&) {
-  if (in.unit != ShuffleUnit::requests) return {in.home.begin(), in.home.end()};
-  const std::vector<float> score = in.score();
-  return assign_weighted({in.ranks, score, in.weight, options.balance});
+  return assign_weighted({in.ranks, in.score, in.weight, options.balance});
 }
 
 [[maybe_unused]] const bool registered = Registry<ShufflePolicy>::instance().add(
-    "requests", "whole requests to the ranks of their predicted experts, within a balance", shuffle_requests);
+    "requests", "whole requests to the ranks of their predicted experts, within a balance", shuffle_requests,
+    {ShuffleUnit::requests});
 
 }  // namespace
 }  // namespace moesim

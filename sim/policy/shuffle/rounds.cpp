@@ -10,15 +10,13 @@ namespace {
 
 std::vector<int32_t> shuffle_in_rounds(const ShuffleInput& in, const NoOptions&, Rng&) {
   std::vector<int32_t> rank(in.home.begin(), in.home.end());
-  if (in.unit != ShuffleUnit::requests) return rank;
-  const std::vector<float> score = in.score();
   const size_t ranks = size_t(in.ranks);
   std::vector<bool> had(ranks, false);
   for (size_t item = 0; item < rank.size(); ++item) {
     if (item % ranks == 0) std::fill(had.begin(), had.end(), false);
     size_t best = ranks;
     for (size_t to = 0; to < ranks; ++to)
-      if (!had[to] && (best == ranks || score[item * ranks + to] > score[item * ranks + best])) best = to;
+      if (!had[to] && (best == ranks || in.score[item * ranks + to] > in.score[item * ranks + best])) best = to;
     had[best] = true;
     rank[item] = int32_t(best);
   }
@@ -26,7 +24,8 @@ std::vector<int32_t> shuffle_in_rounds(const ShuffleInput& in, const NoOptions&,
 }
 
 [[maybe_unused]] const bool registered = Registry<ShufflePolicy>::instance().add(
-    "rounds", "whole requests in order, one a rank in each round, to the best rank left", shuffle_in_rounds);
+    "rounds", "whole requests in order, one a rank in each round, to the best rank left", shuffle_in_rounds,
+    {ShuffleUnit::requests});
 
 }  // namespace
 }  // namespace moesim

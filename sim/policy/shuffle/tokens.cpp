@@ -20,13 +20,12 @@ void fields(Visitor& v, TokensOptions& s) {
 }
 
 std::vector<int32_t> shuffle_tokens(const ShuffleInput& in, const TokensOptions& options, Rng&) {
-  if (in.unit != ShuffleUnit::tokens) return {in.home.begin(), in.home.end()};
-  const std::vector<float> score = in.score();
-  return assign_alike({in.ranks, score, in.weight, options.balance});
+  return assign_alike({in.ranks, in.score, in.weight, options.balance});
 }
 
 [[maybe_unused]] const bool registered = Registry<ShufflePolicy>::instance().add(
-    "tokens", "tokens of each layer to the GPUs of their predicted experts, within a balance", shuffle_tokens);
+    "tokens", "tokens of each layer to the GPUs of their predicted experts, within a balance", shuffle_tokens,
+    {ShuffleUnit::tokens});
 
 }  // namespace
 }  // namespace moesim

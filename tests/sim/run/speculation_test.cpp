@@ -158,6 +158,7 @@ TEST(ContextCoherence, IsRefusedInPrefillAndBesideTensorParallelism) {
 }
 
 TEST(CheckSpeculation, RefusesWhatCannotBe) {
+  EXPECT_THROW(run_scenario(load({"/parallelism/tp=1"}), {}), ConfigError);  // a run checks it too
   const auto refused = [](const std::vector<std::string>& settings) {
     EXPECT_THROW(check_scenario(load(settings)), ConfigError);
   };
