@@ -106,10 +106,11 @@ class Training(unittest.TestCase):
         self.assertTrue(np.allclose(scores["gate"].sum(2), 1, atol=1e-5))
 
     def test_a_biased_sigmoid_gate_evens_out_its_load(self):
+        import moe_model
         import train_moe
         preset = train_moe.PRESETS["tiny-sigmoid"]
         torch.manual_seed(1)
-        experts = train_moe.Experts(preset)
+        experts = moe_model.Experts(preset)
         rows = torch.randn(512, preset.hidden) + 2 * torch.randn(preset.hidden)
 
         def hottest():
