@@ -4,8 +4,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build=${1:-build-without-glpk}
 
-cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DMOESIM_GLPK=OFF -DMOESIM_TESTS=OFF >"$build.log" 2>&1 ||
-  { cat "$build.log"; exit 1; }
+# The options of the build before it, so that ccache has all but the policies.
+cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DMOESIM_WERROR=ON -DMOESIM_GLPK=OFF -DMOESIM_TESTS=OFF \
+  >"$build.log" 2>&1 || { cat "$build.log"; exit 1; }
 cmake --build "$build" --target moesim >>"$build.log" 2>&1 || { tail -30 "$build.log"; exit 1; }
 rm "$build.log"
 answer=$("$build/moesim" place --problem tests/data/placement_problem.json \
