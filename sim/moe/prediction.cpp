@@ -99,9 +99,9 @@ void predict_experts(const ExpertPredictor& predictor, const StepTokens& tokens,
       if (before != kNoExpert) add_row(expected, tables.by_expert, before);
   if (!tables.by_gpus.empty() && knows_before && layer > 1) {
     const auto gpu = [&](int32_t of_layer) {
-      return gpu_of_most(routing.choices(of_layer, token), predictor.gpu_of[size_t(of_layer)], predictor.gpus);
+      return size_t(gpu_of_most(routing.choices(of_layer, token), predictor.gpu_of[size_t(of_layer)], predictor.gpus));
     };
-    add_row(expected, tables.by_gpus, size_t(gpu(layer - 2) * predictor.gpus + gpu(layer - 1)));
+    add_row(expected, tables.by_gpus, gpu(layer - 2) * size_t(predictor.gpus) + gpu(layer - 1));
   }
   normalise(expected, routing.top_k);
 }

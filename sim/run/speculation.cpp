@@ -22,10 +22,12 @@ bool regroups(const SpeculationConfig& config) { return config.window > 1 && con
 
 // [expert rank of the group * attention ranks + attention rank] the part of the rank's tokens that this GPU holds.
 std::vector<float> part_held(const Layout& layout) {
-  std::vector<float> part(size_t(layout.ep) * size_t(layout.attention_ranks()), 0);
-  for (int32_t gpu = 0; gpu < layout.gpus; ++gpu)
-    part[size_t(layout.expert_rank(GpuId(gpu)) * layout.attention_ranks() + layout.attention_rank(GpuId(gpu)))] +=
-        1.0F / float(layout.tp);
+  const size_t ranks = size_t(layout.attention_ranks());
+  std::vector<float> part(size_t(layout.ep) * ranks, 0);
+  for (int32_t gpu = 0; gpu < layout.gpus; ++gpu) {
+    const size_t expert_rank = size_t(layout.expert_rank(GpuId(gpu)));
+    part[expert_rank * ranks + size_t(layout.attention_rank(GpuId(gpu)))] += 1.0F / float(layout.tp);
+  }
   return part;
 }
 

@@ -190,7 +190,7 @@ Placement place_hedged(const PlacementInput& in, const HedgedOptions& options, R
     relax(strain, search, options.checks);
     const SlotSearch start = slot_search(in, places, objective, layer, contiguous[layer]);
     const bool is_better = total(strain) < total(strain_of(prospects[layer], start, objective.token_s));
-    layers[layer] = is_better ? std::move(search.expert) : contiguous[layer];
+    layers[layer] = is_better ? search.expert : contiguous[layer];
   }
   return placement_of(layers, slots_of_gpus(in), in.experts);
 }
