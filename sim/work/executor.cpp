@@ -93,6 +93,11 @@ void Executor::start(GraphId id, TaskId task) {
   run.stages[index(task)] = Stage::working;
   run.times[index(task)].start = sim_.now();
   const uint64_t packed = pack(id, index(task));
+  if (what.outside) {
+    CHECK(outside_.begin != nullptr && what.units == 0);
+    outside_.begin(outside_.object, id, task);
+    return;
+  }
   if (what.units == 0) {
     sim_.after<&Executor::worked>(what.length, *this, packed);
     return;
@@ -135,7 +140,35 @@ void Executor::flow_done(void* executor, uint64_t packed_flow) {
   static_cast<Executor*>(executor)->flow_arrived(packed_flow);
 }
 
+uint32_t Executor::add_sender(FlowDone done) {
+  senders_.push_back(done);
+  return uint32_t(senders_.size() - 1);
+}
+
+void Executor::send(const Message& message, uint32_t sender, uint32_t tag) {
+  if (free_sent_.empty()) {
+    free_sent_.push_back(uint32_t(sent_by_others_.size()));
+    sent_by_others_.emplace_back();
+  }
+  const uint32_t place = free_sent_.back();
+  free_sent_.pop_back();
+  sent_by_others_[place] = {sender, tag, message.bytes};
+  bytes_sent_ += message.bytes;
+  network_.send(message, kOfOther | place);
+}
+
+void Executor::sent_arrived(size_t place) {
+  const SentByOther sent = sent_by_others_[place];
+  free_sent_.push_back(uint32_t(place));
+  bytes_delivered_ += sent.bytes;
+  sim_.digest.add(uint64_t{sent.sender} << 32 | sent.tag);
+  sim_.digest.add(sim_.now().ps);
+  const FlowDone& done = senders_[sent.sender];
+  done.call(done.object, sent.tag);
+}
+
 void Executor::flow_arrived(uint64_t packed_flow) {
+  if ((packed_flow & kOfOther) != 0) return sent_arrived(size_t(packed_flow & ~kOfOther));
   const GraphId id = graph_of(packed_flow);
   const TaskFlow& flow = running(id).graph->flows[item_of(packed_flow)];
   bytes_delivered_ += flow.message.bytes;

@@ -22,6 +22,12 @@ struct GraphDone {
   void* object = nullptr;
 };
 
+// Called when a task starts whose work somebody else does.
+struct OutsideWork {
+  void (*begin)(void* object, GraphId graph, TaskId task) = nullptr;
+  void* object = nullptr;
+};
+
 class Executor {
  public:
   // pools[p] is the number of processors of pool p. The finder must outlive the executor.
@@ -30,6 +36,15 @@ class Executor {
 
   // Counts finished tasks there, for a thread that watches.
   void count_tasks(std::atomic<int64_t>* tasks_done) { tasks_done_ = tasks_done; }
+
+  // Who does the work of tasks that are `outside`, and then says so, now or later, once for each.
+  void set_outside(OutsideWork work) { outside_ = work; }
+  void worked_outside(GraphId graph, TaskId task) { worked(pack(graph, index(task))); }
+
+  // Sends bytes that belong to no graph, for a sender that has been added: it is told the tag when the last byte has
+  // arrived, never before this returns.
+  uint32_t add_sender(FlowDone done);
+  void send(const Message& message, uint32_t sender, uint32_t tag);
 
   // The graph must live until it is released. It starts at the present instant.
   GraphId submit(const TaskGraph& graph, GraphDone done = {});
@@ -64,6 +79,8 @@ class Executor {
   static uint64_t pack(GraphId graph, size_t item) { return uint64_t(index(graph)) << 32 | uint64_t(item); }
   static GraphId graph_of(uint64_t packed) { return GraphId(packed >> 32); }
   static size_t item_of(uint64_t packed) { return size_t(packed & 0xFFFFFFFFu); }
+  // Marks what belongs to no graph; the rest is a place in sent_by_others_.
+  static constexpr uint64_t kOfOther = uint64_t{1} << 62;
 
   RunningGraph& running(GraphId graph) { return *graphs_[index(graph)]; }
   const RunningGraph& running(GraphId graph) const { return *graphs_[index(graph)]; }
@@ -76,6 +93,7 @@ class Executor {
   void pool_worked(uint64_t pool);
   void worked(uint64_t packed_task);
   void flow_arrived(uint64_t packed_flow);
+  void sent_arrived(size_t place);
   void count_flow(GraphId id, TaskId task);
   void finish(GraphId id, TaskId task);
   static void flow_done(void* executor, uint64_t packed_flow);
@@ -93,6 +111,15 @@ class Executor {
   Bytes bytes_sent_;
   Bytes bytes_delivered_;
   std::atomic<int64_t>* tasks_done_ = nullptr;
+  OutsideWork outside_;
+  struct SentByOther {
+    uint32_t sender = 0;
+    uint32_t tag = 0;
+    Bytes bytes;
+  };
+  std::vector<FlowDone> senders_;
+  std::vector<SentByOther> sent_by_others_;
+  std::vector<uint32_t> free_sent_;  // places there that are free
 };
 
 }  // namespace moesim

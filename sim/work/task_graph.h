@@ -22,7 +22,8 @@ struct Task {
   PoolId pool = kNoPool;
   int32_t units = 0;  // processors of the pool that it occupies from start to end; 0 needs none
   Duration length;
-  uint32_t label = 0;  // meaning is the submitter's
+  uint32_t label = 0;    // meaning is the submitter's
+  bool outside = false;  // somebody else does its work, whatever `length` says: see Executor::set_outside()
 };
 
 // Bytes that leave `from` when its work is done; `to` is not done before they have arrived. Both may be one task.
