@@ -18,6 +18,14 @@ namespace moesim {
 using ExpertItem = int32_t;
 constexpr ExpertItem kNoItem = -1;
 
+// How the places of a cache are shared by layers.
+enum class CachePartition : uint8_t { layer, global };
+
+constexpr auto enum_names(CachePartition) {
+  return std::to_array<std::pair<CachePartition, const char*>>(
+      {{CachePartition::layer, "layer"}, {CachePartition::global, "global"}});
+}
+
 enum class CacheEventKind : uint8_t {
   begin,   // before the first step, once
   route,   // the layer's tokens have been routed, before its accesses; `scores` says how
@@ -32,6 +40,7 @@ struct CacheEvent {
   int32_t layers = 0;  // MoE layers
   int32_t experts = 0;
   int32_t top_k = 0;
+  CachePartition partition = CachePartition::layer;
   int64_t places = 0;  // experts that fit the part of the cache that `item` is in, about, where they differ in size
   int32_t layer = 0;   // MoE layer that runs
   ExpertItem item = kNoItem;
@@ -44,18 +53,26 @@ struct CacheEvent {
                                            // in `choose` alone
   std::span<const int64_t> next_use;       // [item] turns of layers until it is needed, as it will be, kNeverUsed
                                            // where no more is known; only for policies that read the future
+
+  size_t items() const { return size_t(layers) * size_t(experts); }
+  int32_t layer_of(ExpertItem of) const { return of / experts; }
 };
 constexpr int64_t kNeverUsed = INT64_MAX;
 
 // Plain data of whatever a policy remembers; each uses what it needs.
 struct CacheState {
-  int64_t clock = 0;                           // accesses so far, or steps, as the policy counts
-  std::vector<double> value;                   // [item]
-  std::vector<double> aside;                   // [item]
-  std::vector<int64_t> count;                  // [item]
-  std::vector<std::vector<int64_t>> history;   // [item] times, the last first
-  std::vector<std::vector<ExpertItem>> lists;  // of ARC: recent, frequent and their ghosts
-  std::vector<double> target;                  // of ARC, by part of the cache
+  int64_t clock = 0;             // what has happened so far, as the policy counts
+  double weight = 1;             // of what happens now, where the past counts less
+  std::vector<double> value;     // [item]
+  std::vector<int64_t> count;    // [item]
+  std::vector<uint8_t> mark;     // [item]
+  std::vector<int64_t> history;  // [item][k] times, the last first
+  std::vector<int32_t> order;    // to sort in
+  std::vector<double> share;     // [layer]
+  std::vector<int64_t> size;     // [layer], or of a list
+  std::vector<double> target;    // of ARC, by part of the cache
+  std::vector<int32_t> next;     // of lists of items, as rings
+  std::vector<int32_t> previous;
 };
 
 // `choose` is answered with one of the candidates; what other events are answered with is not looked at.
@@ -72,13 +89,5 @@ struct CachePolicy {
 
 // The candidate of least value, the lowest of equals.
 ExpertItem least_valuable(std::span<const ExpertItem> candidates, std::span<const double> value);
-
-// How the places of a cache are shared by layers.
-enum class CachePartition : uint8_t { layer, global };
-
-constexpr auto enum_names(CachePartition) {
-  return std::to_array<std::pair<CachePartition, const char*>>(
-      {{CachePartition::layer, "layer"}, {CachePartition::global, "global"}});
-}
 
 }  // namespace moesim
