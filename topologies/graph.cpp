@@ -177,6 +177,7 @@ LinkKind kind_between(VertexKind a, VertexKind b) {
   const auto either = [&](VertexKind kind) { return a == kind || b == kind; };
   if (either(nvswitch) || (a == gpu && b == gpu)) return LinkKind::nvlink;
   if (a == cpu && b == cpu) return LinkKind::socket;
+  if (either(memory)) return LinkKind::memory;
   if (either(nic)) return either(cpu) || either(gpu) || either(pcie_switch) ? LinkKind::pcie : LinkKind::nic;
   if (either(pcie_switch) || (either(gpu) && either(cpu))) return LinkKind::pcie;
   return LinkKind::fabric;

@@ -30,6 +30,8 @@ std::string_view look(VertexKind kind) {
       return "shape=octagon, style=filled, fillcolor=\"#b4a7d6\"";
     case VertexKind::switch_:
       return "shape=ellipse, style=filled, fillcolor=\"#ffe599\"";
+    case VertexKind::memory:
+      return "shape=cylinder, style=filled, fillcolor=\"#d9d9d9\"";
   }
   return "";
 }
@@ -38,6 +40,7 @@ std::string_view look(VertexKind kind) {
 int height(VertexKind kind) {
   switch (kind) {
     case VertexKind::nvswitch:
+    case VertexKind::memory:
       return 0;
     case VertexKind::gpu:
     case VertexKind::cpu:
@@ -74,13 +77,16 @@ std::string_view colour(LinkKind kind) {
       return "#674ea7";
     case LinkKind::wan:
       return "#a64d79";
+    case LinkKind::memory:
+      return "#7f7f7f";
   }
   return "";
 }
 
 // Ports and fabric in bits a second, buses in bytes, as their makers do.
 std::string rate_label(const Link& link, LinkKind kind) {
-  const bool in_bits = kind != LinkKind::nvlink && kind != LinkKind::pcie && kind != LinkKind::socket;
+  const bool in_bits = kind != LinkKind::nvlink && kind != LinkKind::pcie && kind != LinkKind::socket &&
+                       kind != LinkKind::memory;
   const double giga = link.capacity.bytes_per_s * 1e-9;
   return in_bits ? fmt::format("{:.4g} Gb/s", giga * 8) : fmt::format("{:.4g} GB/s", giga);
 }

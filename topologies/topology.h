@@ -21,7 +21,8 @@ inline constexpr LinkId kNoLink{-1};
 inline constexpr int32_t kNoNode = -1;
 
 // `core` stands above spines, `router` has servers and other routers beside it (dragonfly, gateways to a wide area).
-enum class VertexKind : uint8_t { gpu, cpu, pcie_switch, nvswitch, nic, leaf, spine, core, router, switch_ };
+// `memory` is that of a socket, or a device that holds weights, where a run looks at it.
+enum class VertexKind : uint8_t { gpu, cpu, pcie_switch, nvswitch, nic, leaf, spine, core, router, switch_, memory };
 constexpr auto enum_names(VertexKind) {
   using enum VertexKind;
   return std::to_array<std::pair<VertexKind, const char*>>({{gpu, "gpu"},
@@ -33,12 +34,13 @@ constexpr auto enum_names(VertexKind) {
                                                             {spine, "spine"},
                                                             {core, "core"},
                                                             {router, "router"},
-                                                            {switch_, "switch"}});
+                                                            {switch_, "switch"},
+                                                            {memory, "memory"}});
 }
 
 // What results group links by. `nic` is the port of a NIC to the fabric; its bus side is `pcie`. `global` joins two
 // groups of a dragonfly, `wan` two clusters.
-enum class LinkKind : uint8_t { nvlink, pcie, socket, nic, fabric, global, wan };
+enum class LinkKind : uint8_t { nvlink, pcie, socket, nic, fabric, global, wan, memory };
 constexpr auto enum_names(LinkKind) {
   using enum LinkKind;
   return std::to_array<std::pair<LinkKind, const char*>>({{nvlink, "nvlink"},
@@ -47,7 +49,8 @@ constexpr auto enum_names(LinkKind) {
                                                           {nic, "nic"},
                                                           {fabric, "fabric"},
                                                           {global, "global"},
-                                                          {wan, "wan"}});
+                                                          {wan, "wan"},
+                                                          {memory, "memory"}});
 }
 
 struct Vertex {

@@ -29,6 +29,7 @@ struct StepRouting {
   // Where tokens were dealt out anew: [moe layer] as first_token, and the ids of each layer are in the layer's own
   // order.
   std::vector<std::vector<int64_t>> first_in_layer{};
+  std::vector<float> gate{};  // as ids, the weight of each choice; empty where nobody asked or it was not recorded
 
   const std::vector<int64_t>& first(int32_t layer) const {
     return first_in_layer.empty() ? first_token : first_in_layer[size_t(layer)];
@@ -36,6 +37,9 @@ struct StepRouting {
 
   bool is_counts() const { return !counts.empty(); }
 
+  std::span<const float> weights(int32_t layer, int64_t token) const {
+    return {gate.data() + (int64_t{layer} * tokens + token) * top_k, size_t(top_k)};
+  }
   std::span<const uint16_t> choices(int32_t layer, int64_t token) const {
     return {ids.data() + (int64_t{layer} * tokens + token) * top_k, size_t(top_k)};
   }

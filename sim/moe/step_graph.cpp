@@ -122,6 +122,10 @@ class StepBuilder {
     std::vector<TaskId> tasks;
     for (int32_t g = 0; g < layout_.gpus; ++g) {
       const GpuId gpu{g};
+      if (in_.experts_outside && step.operation == Operation::experts) {
+        tasks.push_back(add_outside(step, gpu));
+        continue;
+      }
       OperationCost cost = operation_cost(in_.model, step.operation, work_of(step, gpu));
       if (!in_.model.gpu_speeds.empty())
         cost.time = duration_of_seconds(cost.time.seconds() / in_.model.gpu_speeds[index(gpu)]);
@@ -129,6 +133,15 @@ class StepBuilder {
       tasks.push_back(is_eager ? add_launched(step, gpu, cost) : add_kernels(step, gpu, cost, cost.time));
     }
     return tasks;
+  }
+
+  TaskId add_outside(const ScheduledOperation& step, GpuId gpu) {
+    traffic(step);  // is what the outside looks at
+    Task task{stream_of(gpu, step.lane), kNoPool, 0, {}, label(step)};
+    task.outside = true;
+    const TaskId id = add_task(result_.graph, task);
+    for (const TaskId before : tasks_before(step, gpu)) add_dependency(result_.graph, before, id);
+    return id;
   }
 
   TaskId add_kernels(const ScheduledOperation& step, GpuId gpu, const OperationCost& cost, Duration time) {

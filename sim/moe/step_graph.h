@@ -70,6 +70,7 @@ struct StepInput {
   const CommunicationModel& communication;
   const ShuffleCosts& shuffle = kNoShuffle;
   const CoherentStep& coherent = kNotCoherent;  // empty but where tokens compute attention where they are
+  bool experts_outside = false;                 // somebody else does the work of `experts`, and of shared experts
 };
 
 struct StepGraph {

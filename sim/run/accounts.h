@@ -24,6 +24,7 @@ class Accounts {
   void add_stall(Duration stall) { stalled_ += stall; }
 
   const std::vector<StepResult>& steps() const { return steps_; }
+  Duration total() const { return total_; }  // of the steps
 
   // Everything but what only the runner knows: completeness, notes, digest, events, rebalancing.
   Results results(const std::vector<MemoryResult>& memory) const;

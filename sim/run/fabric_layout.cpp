@@ -26,8 +26,8 @@ constexpr size_t kSwitchBoxesMax = 64;   // of a tier
 constexpr size_t kTwoWayPairsMax = 300;  // joined boxes up to which each direction has a line
 
 // Rows of a server from the top, by what its vertices are.
-constexpr std::array kServerRows = {VertexKind::nic, VertexKind::cpu, VertexKind::pcie_switch, VertexKind::gpu,
-                                    VertexKind::nvswitch};
+constexpr std::array kServerRows = {VertexKind::nic, VertexKind::memory, VertexKind::cpu, VertexKind::pcie_switch,
+                                    VertexKind::gpu, VertexKind::nvswitch};
 
 const char* row_name(VertexKind kind) {
   switch (kind) {
@@ -37,6 +37,8 @@ const char* row_name(VertexKind kind) {
       return "NICs";
     case VertexKind::cpu:
       return "CPUs";
+    case VertexKind::memory:
+      return "memory";
     case VertexKind::pcie_switch:
       return "PCIe";
     case VertexKind::nvswitch:
@@ -95,14 +97,16 @@ class Layouter {
  private:
   static constexpr int32_t kNone = -1;
 
-  // A CPU none of whose links carried anything only takes room.
+  // A CPU or memory none of whose links carried anything only takes room.
   void hide_unused_cpus(const std::vector<bool>& used) {
     std::vector<bool> reached(vertices_, false);
     for (size_t link = 0; link < topology_.places.size(); ++link)
       if (used[link]) reached[index(topology_.places[link].from)] = reached[index(topology_.places[link].to)] = true;
     hidden_.resize(vertices_, false);
-    for (size_t v = 0; v < vertices_; ++v)
-      hidden_[v] = vertex(topology_, VertexId(v)).kind == VertexKind::cpu && !reached[v];
+    for (size_t v = 0; v < vertices_; ++v) {
+      const VertexKind kind = vertex(topology_, VertexId(v)).kind;
+      hidden_[v] = (kind == VertexKind::cpu || kind == VertexKind::memory) && !reached[v];
+    }
   }
 
   bool in_fabric(VertexId v) const { return vertex(topology_, v).node == kNoNode; }

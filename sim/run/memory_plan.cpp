@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "models/memory.h"
 #include "sim/run/cluster.h"
@@ -56,6 +57,14 @@ MemoryResult result_of(const MemoryUse& use, Bytes capacity) {
   return result;
 }
 
+// What of the hosted experts a GPU has room for, where they need not all be there.
+Bytes offload_room(const OffloadConfig& config, Bytes hosted, Bytes left) {
+  Bytes room = std::max(left, Bytes{});
+  if (config.capacity) room = *config.capacity;
+  if (config.resident) room = {std::llround(*config.resident * double(hosted.count))};
+  return std::min(room, hosted);
+}
+
 }  // namespace
 
 std::vector<MemoryResult> plan_memory(const LoadedScenario& loaded, const Layout& layout, const Batch& batch) {
@@ -65,12 +74,15 @@ std::vector<MemoryResult> plan_memory(const LoadedScenario& loaded, const Layout
   for (int32_t gpu = 0; gpu < layout.gpus; ++gpu) {
     const auto& requests = batch.ranks[size_t(layout.attention_rank(GpuId(gpu)))];
     const bool coherent = loaded.scenario.parallelism.context_coherent;
-    const MemoryUse use = use_of_gpu(loaded, layout, slots[size_t(layout.expert_rank(GpuId(gpu)))], requests,
+    MemoryUse use = use_of_gpu(loaded, layout, slots[size_t(layout.expert_rank(GpuId(gpu)))], requests,
                                      coherent ? requests_of_group(layout, batch, GpuId(gpu)) : requests);
+    if (loaded.scenario.offload)
+      use.experts = offload_room(*loaded.scenario.offload, use.experts, capacity - (use.total() - use.experts));
     if (use.total() > capacity)
       throw ConfigError(loaded.source,
                         fmt::format("GPU {} needs {:.2f} GiB but {} has {:.2f} GiB usable: {}. More GPUs (ep, tp), "
-                                    "a smaller batch or lower precision would make it fit",
+                                    "a smaller batch, lower precision or experts in host memory (`offload`) would make it "
+                                    "fit",
                                     gpu, double(use.total().count) / double(1 << 30), loaded.gpu.name,
                                     double(capacity.count) / double(1 << 30), describe(use)));
     results.push_back(result_of(use, capacity));

@@ -8,6 +8,7 @@
 
 #include "sim/config/fields.h"
 #include "sim/core/units.h"
+#include "sim/run/offload_result.h"
 #include "sim/run/speculation_result.h"
 #include "traces/rerouter.h"
 
@@ -272,6 +273,7 @@ struct Results {
   std::optional<RebalancingResult> rebalancing;
   std::optional<RerouteCounts> rerouting;
   std::optional<SpeculationResult> speculation;
+  std::optional<OffloadResult> offload;
   BoundResult bounds;
   std::vector<OperationResult> breakdown;
   std::vector<StepResult> steps;
@@ -309,6 +311,7 @@ void fields(Visitor& v, Results& s) {
   v.optional("rerouting", s.rerouting,
              "what became of the choices, over the whole trace; absent where experts are not chosen anew");
   v.optional("speculation", s.speculation, "what speculation did; absent where the scenario has none");
+  v.optional("offload", s.offload, "caches, copies and processors of offloaded experts; absent where all are in the GPUs");
   v.required("bounds", s.bounds, "lower bounds of the step time");
   v.required("breakdown", s.breakdown, "where the time goes");
   v.required("steps", s.steps, "each step");

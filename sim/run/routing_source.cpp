@@ -32,7 +32,11 @@ int64_t sequences_of(const Batch& batch) {
 void copy_choices(const RoutingSource& source, int64_t trace_token, int64_t step_token, StepRouting& step) {
   for (int32_t layer = 0; layer < step.layers; ++layer) {
     const auto from = choices(trace_of(source), trace_token, layer % trace_of(source).layers);
-    std::copy_n(from.begin(), step.top_k, step.ids.begin() + (int64_t{layer} * step.tokens + step_token) * step.top_k);
+    const int64_t place = (int64_t{layer} * step.tokens + step_token) * step.top_k;
+    std::copy_n(from.begin(), step.top_k, step.ids.begin() + place);
+    if (step.gate.empty()) continue;
+    const auto weights = gate_weights(trace_of(source), trace_token, layer % trace_of(source).layers);
+    std::copy_n(weights.begin(), step.top_k, step.gate.begin() + place);
   }
 }
 
@@ -251,6 +255,7 @@ StepRouting route_requests(const RoutingSource& source, const Batch& batch, cons
   routing.experts = int32_t(trace_of(source).experts);
   routing.top_k = source.top_k;
   routing.ids.resize(size_t(routing.layers) * size_t(routing.tokens) * size_t(routing.top_k));
+  if (source.with_gate && !trace_of(source).gate.empty()) routing.gate.resize(routing.ids.size());
   routing.first_token.push_back(0);
 
   const int64_t judged = judged_tokens(source);

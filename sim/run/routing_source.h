@@ -28,6 +28,7 @@ struct RoutingSource {
   int32_t layers = 0;                      // MoE layers of the model
   int32_t top_k = 0;                       // of the model; where experts are chosen anew, the most of a row
   std::optional<RerouteCounts> rerouting;  // of the whole trace, where experts are chosen anew
+  bool with_gate = false;                  // steps tell the weights of choices, where they were recorded
 };
 
 // The scenario's trace, or one that is drawn for its batch. What is known before the first step of a drifting workload

@@ -16,6 +16,7 @@
 #include "sim/run/link_changes.h"
 #include "sim/run/memory_plan.h"
 #include "sim/run/names.h"
+#include "sim/run/offload/offload.h"
 #include "sim/run/placement_input.h"
 #include "sim/run/rebalancer.h"
 #include "sim/run/routing_source.h"
@@ -51,6 +52,7 @@ Schedule schedule_of(const LoadedScenario& loaded, const Layout& layout, const S
   ScheduleInput in = schedule_input(loaded.model, layout);
   in.has_prediction = speculation.shuffles_tokens();
   in.is_coherent = loaded.scenario.parallelism.context_coherent;
+  if (loaded.scenario.offload) in.has_shared_experts = false;  // they are part of what is done outside the graph
   Schedule schedule = loaded.scenario.schedule.decide(in, rng);
   check_schedule(schedule, in);
   return schedule;
@@ -151,11 +153,12 @@ void check_step(const StepGraph& step, const StepRouting& routing, const WorkBou
   for (const Duration busy : bounds.links) CHECK(busy <= length + slack);
 }
 
-// Invariant 2: all that steps and migrations sent has arrived, but for what a migration still has under way.
-void check_payload(const Executor& executor, Bytes steps, const Rebalancer& rebalancer) {
-  CHECK(executor.bytes_sent() == steps + rebalancer.sent());
+// Invariant 2: all that steps, migrations and copies of experts sent has arrived, but for what is still under way.
+void check_payload(const Executor& executor, Bytes steps, const Rebalancer& rebalancer, const Offload* offload) {
+  CHECK(executor.bytes_sent() == steps + rebalancer.sent() + (offload != nullptr ? offload->sent() : Bytes{}));
   CHECK(executor.bytes_delivered() <= executor.bytes_sent());
-  if (!rebalancer.migrating()) CHECK(executor.bytes_delivered() == executor.bytes_sent());
+  if (!rebalancer.migrating() && (offload == nullptr || !offload->copying()))
+    CHECK(executor.bytes_delivered() == executor.bytes_sent());
 }
 
 // Runs the scenario again without speculation, where it has any, to tell what that saves.
@@ -175,6 +178,17 @@ void add_savings(const LoadedScenario& loaded, const RunControl& control, Result
   results.speculation->time_saved_s = others.step_time_s - results.step_time_s;
 }
 
+// Runs the scenario again with what offloading could have been at best.
+void add_offload_references(const LoadedScenario& loaded, const RunControl& control, Results& results) {
+  for (const auto& [what, reference] : offload_references(loaded)) {
+    const Results others = run_scenario(
+        reference, {.stop = control.stop, .progress = nullptr, .record = nullptr, .placement = control.placement});
+    results.complete &= others.complete;
+    results.offload->references.push_back(
+        {what, others.offload->hit_rate, others.step_time_s, others.tokens_per_s});
+  }
+}
+
 // What the steps of a run share, and what they have come to.
 struct Run {
   const RunControl& control;
@@ -183,6 +197,7 @@ struct Run {
   const Schedule& schedule;
   CommunicationModel communication;
   RunEngine engine;
+  Offload* offload;  // none where all experts are in the GPUs
   Rebalancer& rebalancer;
   Accounts& accounts;
   const std::vector<int32_t>& pools;
@@ -216,16 +231,18 @@ bool run_step(Run& run, int32_t step) {
   const StepRouting& routing = coherent ? moved.routing : speculated.routing;
   const ShuffleCosts costs = run.speculation.costs();
   const StepGraph graph = build_step(
-      {run.model, speculated.batch, routing, run.rebalancer.placement(), run.schedule, run.communication, costs, moved},
+      {run.model, speculated.batch, routing, run.rebalancer.placement(), run.schedule, run.communication, costs, moved,
+       run.offload != nullptr},
       run.rng);
+  if (run.offload != nullptr) run.offload->begin_step(step, routing, graph);
   run.payload += graph.payload;
   if (run.control.progress != nullptr) expect_tasks(*run.control.progress, graph.graph, scenario.steps - step);
-  const bool links_bound = scenario.network != Fidelity::ideal && !run.rebalancer.migrating();
+  const bool links_bound = scenario.network != Fidelity::ideal && !run.rebalancer.migrating() && run.offload == nullptr;
   const Time begin = sim.now();
   const std::optional<GraphId> id = run_graph(run.engine, graph.graph);
   if (!id) return false;
   const Time end = sim.now();
-  check_payload(executor, run.payload, run.rebalancer);
+  check_payload(executor, run.payload, run.rebalancer, run.offload);
   const WorkBounds bounds = work_bounds(graph.graph, executor.network(), carried_since(run.carried, executor),
                                         size_t(layout.gpus) * kLanes, run.pools);
   check_step(graph, routing, bounds, links_bound, end - begin);
@@ -248,7 +265,7 @@ bool run_step(Run& run, int32_t step) {
 void check_scenario(const LoadedScenario& loaded) {
   const Cluster cluster = build_cluster(loaded);
   const Batch batch = batch_of(loaded.scenario, cluster.layout);
-  plan_memory(loaded, cluster.layout, batch);
+  check_offload(loaded, cluster.layout, plan_memory(loaded, cluster.layout, batch));
   check_placement_file(loaded, cluster.layout);
   check_speculation(loaded, cluster.layout);
   link_changes_of(loaded, cluster.topology);
@@ -261,7 +278,10 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   const Batch batch = batch_of(scenario, layout);
   check_speculation(loaded, layout);
   const std::vector<MemoryResult> memory = plan_memory(loaded, layout, batch);
-  const RoutingSource routing_source = routing_of(loaded, layout, batch);
+  check_offload(loaded, layout, memory);
+  const HostMemories memories = scenario.offload ? add_host_memories(loaded, cluster) : HostMemories{};
+  RoutingSource routing_source = routing_of(loaded, layout, batch);
+  routing_source.with_gate = scenario.offload.has_value();
   Speculation speculation(loaded, layout, routing_source, batch);
   const Schedule schedule = schedule_of(loaded, layout, speculation);
 
@@ -278,6 +298,10 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   const RunEngine engine{loaded, sim, executor, control.stop};
   Rebalancer rebalancer({loaded, cluster, routing_source, memory, engine, control.record},
                         placement_of(loaded, cluster, routing_source, control.placement), control.placement == nullptr);
+  std::optional<Offload> offload;
+  if (scenario.offload)
+    offload.emplace(OffloadInput{loaded, cluster, memories, model, batch, routing_source, rebalancer.placement(), memory,
+                                 sim, executor});
   Accounts accounts(loaded, cluster);
   Run run{.control = control,
           .speculation = speculation,
@@ -285,6 +309,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
           .schedule = schedule,
           .communication = communication_of(loaded, cluster.topology),
           .engine = engine,
+          .offload = offload ? &*offload : nullptr,
           .rebalancer = rebalancer,
           .accounts = accounts,
           .pools = pools,
@@ -300,7 +325,9 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   results.rebalancing = rebalancer.results(accounts.steps());
   results.rerouting = routing_source.rerouting;
   results.speculation = speculation.result();
+  if (offload) results.offload = offload->result(int64_t(accounts.steps().size()), accounts.total());
   add_savings(loaded, control, results);
+  add_offload_references(loaded, control, results);
   results.notes = routing_notes(routing_source, batch, scenario.steps);
   for (std::string& note : network_notes(scenario)) results.notes.push_back(std::move(note));
   results.digest = run.digest;

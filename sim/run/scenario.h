@@ -27,6 +27,7 @@
 #include "sim/moe/schedule.h"
 #include "sim/moe/traffic.h"
 #include "sim/net/message_network.h"
+#include "sim/run/offload_config.h"
 #include "sim/run/speculation_config.h"
 #include "topologies/builder.h"
 #include "traces/rerouting.h"
@@ -256,6 +257,7 @@ struct Scenario {
   PolicyChoice<ReplicaPolicy> replica_choice{"even"};
   RebalanceConfig rebalance;
   std::optional<SpeculationConfig> speculation;
+  std::optional<OffloadConfig> offload;
   PolicyChoice<SchedulePolicy> schedule{"sequential"};
   CommunicationConfig communication;
   std::string profile;
@@ -290,6 +292,8 @@ void fields(Visitor& v, Scenario& s) {
   v.optional("rebalance", s.rebalance, "new placements during the run");
   v.optional("speculation", s.speculation,
              "experts predicted before tokens are routed, and tokens shuffled to them; without it nothing is");
+  v.optional("offload", s.offload,
+             "experts that do not all fit in the GPUs' memory: the others wait in the host's; without it all must fit");
   v.optional("schedule", s.schedule, "in which order a step does its operations");
   v.optional("communication", s.communication, "collectives");
   v.optional(

@@ -1,0 +1,46 @@
+// What an expert costs where it may run, and on its way there.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "models/cpu_cost.h"
+#include "sim/moe/operation_cost.h"
+#include "sim/run/scenario.h"
+
+namespace moesim {
+
+// Times of experts, remembered by their number of tokens.
+class ExpertCosts {
+ public:
+  ExpertCosts(const LoadedScenario& loaded, const StepModel& model);
+
+  // One expert alone, and several in one grouped kernel; of a GPU of speed 1.
+  Duration on_gpu(int64_t tokens);
+  Duration together_on_gpu(std::span<const int64_t> rows) const;
+  // Shared experts and the regrouping of what dispatch brought: what a GPU does in this part of a layer besides.
+  Duration beside(int32_t layer, int64_t held_tokens, int64_t received_copies, int64_t rows) const;
+
+  bool has_cpu() const { return has_cpu_; }
+  Duration on_cpu(int64_t tokens);
+  Duration cpu_first() const { return cpu_first_; }
+  Rate cpu_reads() const { return cpu_reads_; }  // of weights, at most
+
+  Bytes weights() const { return weights_; }  // of one expert
+  Duration decode(Bytes packed) const;        // on a GPU, after it has arrived
+
+ private:
+  const LoadedScenario& loaded_;
+  const StepModel& model_;
+  Bytes weights_;
+  bool has_cpu_ = false;
+  CpuParameters cpu_;
+  int32_t threads_ = 1;
+  Duration cpu_first_;
+  Rate cpu_reads_{1};
+  std::vector<Duration> gpu_times_;  // [tokens], zero where not asked for yet
+  std::vector<Duration> cpu_times_;
+};
+
+}  // namespace moesim

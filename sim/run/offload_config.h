@@ -1,0 +1,133 @@
+// Settings of experts that do not fit in the GPUs' memory.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/config/fields.h"
+#include "sim/config/registry.h"
+#include "sim/core/units.h"
+#include "sim/moe/offload/cache.h"
+#include "sim/moe/offload/expert_schedule.h"
+#include "sim/moe/offload/prefetch.h"
+#include "sim/moe/prediction.h"
+
+namespace moesim {
+
+// Where a memory below the host's is reached.
+enum class TierPlace : uint8_t { host, network };
+
+constexpr auto enum_names(TierPlace) {
+  return std::to_array<std::pair<TierPlace, const char*>>({{TierPlace::host, "host"}, {TierPlace::network, "network"}});
+}
+
+// A memory of a server from which its host memory is filled: CXL, NVMe, another server's memory.
+struct TierConfig {
+  std::string name;
+  std::optional<Bytes> capacity;
+  Rate rate{1};
+  Duration latency;
+  TierPlace place = TierPlace::host;
+};
+
+template <class Visitor>
+void fields(Visitor& v, TierConfig& s) {
+  v.required("name", s.name, "such as cxl or nvme");
+  v.optional("capacity", s.capacity, above(Bytes{0}),
+             "of a server, for experts; all but the last need one. The last holds all experts");
+  v.required("rate", s.rate, above(Rate{0}), "what a server reads from it");
+  v.optional("latency", s.latency, between(Duration{}, 1_s), "of a read");
+  v.optional("place", s.place,
+             "`host`: a device of the server; `network`: the memory of the next server, through NICs and fabric");
+}
+
+// The processor beside each GPU that may compute experts.
+struct OffloadCpuConfig {
+  std::optional<int32_t> threads;
+  std::optional<Rate> memory;
+  std::optional<FlopRate> compute;
+  std::optional<Duration> expert;
+  std::optional<Duration> first;
+  std::optional<Duration> per_token;
+  bool in_memory = false;
+};
+
+template <class Visitor>
+void fields(Visitor& v, OffloadCpuConfig& s) {
+  const auto time = between(Duration{}, 10_s);
+  v.optional("threads", s.threads, between(1, 4096),
+             "of a socket that compute experts. All its cores, or what the profile measured most");
+  v.optional("memory", s.memory, above(Rate{0}), "rate at which they read weights. The profile's, or the data sheet's");
+  v.optional("compute", s.compute, above(FlopRate{0}), "rate of their products. The profile's, or the data sheet's");
+  v.optional("expert", s.expert, time, "fixed time of an expert. The profile's, or none");
+  v.optional("first", s.first, time, "what the first expert of a layer takes longer");
+  v.optional("per_token", s.per_token, time,
+             "time of a token, as some systems measure it: instead of bytes and products");
+  v.optional("in_memory", s.in_memory,
+             "it sits in the GPU's memory and computes experts that lie there, as Duplex's does, with no bus between");
+}
+
+struct OffloadConfig {
+  PolicyChoice<CachePolicy> cache{"lru"};
+  CachePartition partition = CachePartition::layer;
+  std::optional<Bytes> capacity;
+  std::optional<double> resident;
+  int32_t whole_layers = 0;
+  bool warm = true;
+  PolicyChoice<PrefetchPolicy> prefetch{"none"};
+  PolicyChoice<PredictionPolicy> prediction{"combined"};
+  PolicyChoice<ExpertSchedulePolicy> schedule{"on_demand"};
+  OffloadCpuConfig cpu;
+  std::optional<Duration> gpu_expert;
+  Bytes chunk{8'000'000};
+  std::optional<Duration> copy_latency;
+  std::optional<Duration> copy_gap;
+  std::optional<Rate> decode;
+  std::optional<Bytes> host_memory;
+  PolicyChoice<CachePolicy> host_cache{"lru"};
+  std::vector<TierConfig> tiers;
+  int32_t horizon = 64;
+  bool references = true;
+};
+
+template <class Visitor>
+void fields(Visitor& v, OffloadConfig& s) {
+  v.optional("cache", s.cache, "which experts leave a GPU's memory when another needs a place");
+  v.optional("partition", s.partition, "`layer`: each MoE layer has places of its own; `global`: all share all places");
+  v.optional("capacity", s.capacity, at_least(Bytes{0}),
+             "of a GPU's memory for routed experts. What weights, KV cache and activations leave");
+  v.optional("resident", s.resident, between(0.0, 1.0),
+             "part of a GPU's routed experts that fit its memory, instead of `capacity`");
+  v.optional("whole_layers", s.whole_layers, between(0, 10'000),
+             "the first MoE layers, whose experts all stay in the GPU's memory: Fate's shallow layers");
+  v.optional("warm", s.warm,
+             "the most popular experts of the training part lie there before the first step; else none");
+  v.optional("prefetch", s.prefetch, "which experts are copied before tokens are routed to them");
+  v.optional("prediction", s.prediction, "how their need is predicted; it learns from the training part");
+  v.optional("schedule", s.schedule, "where an expert runs, and in which order");
+  v.optional("cpu", s.cpu, "the processor beside the GPU that may compute experts");
+  v.optional("gpu_expert", s.gpu_expert, between(Duration{}, 10_s),
+             "time of an expert on the GPU whatever its tokens, as some systems measure it. The cost model's");
+  v.optional("chunk", s.chunk, above(Bytes{0}), "of a copy, which a more urgent one does not interrupt");
+  v.optional("copy_latency", s.copy_latency, between(Duration{}, 1_s),
+             "of a chunk that follows none directly. The profile's, or 10 us");
+  v.optional("copy_gap", s.copy_gap, between(Duration{}, 1_s),
+             "of each chunk beside its bytes. The profile's, or 2 us");
+  v.optional("decode", s.decode, above(Rate{0}),
+             "at which a GPU unpacks compressed weights that have arrived, in packed bytes; as fast as they come");
+  v.optional("host_memory", s.host_memory, above(Bytes{0}),
+             "of a server for experts, where a tier below holds the others. As much as they need");
+  v.optional("host_cache", s.host_cache, "which experts leave the host's memory, and the tiers between");
+  v.optional("tiers", s.tiers, "memories below the host's, the nearest first");
+  v.optional("horizon", s.horizon, between(1, 100'000), "steps that a policy which reads the future looks ahead");
+  v.optional("references", s.references,
+             "simulate besides what the best cache and prefetches that are never wrong would give");
+}
+
+void check_fields(const OffloadConfig& s, const std::function<void(std::string key, std::string message)>& fault);
+
+}  // namespace moesim
