@@ -1,5 +1,9 @@
 // Copies weights to a place over the network, one chunk at a time: the most urgent copy first, so that a more urgent
 // one waits for one chunk at most.
+//
+// A chunk is chosen when all else at the instant is done, and takes: the options' latency if none ended at that
+// instant, the gap, and the time from the first link to the last byte's arrival, which the slowdown multiplies. Memory
+// grows with the copies that wait at once, not with those that have been.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +39,7 @@ struct CopyOptions {
   Duration gap;            // of each chunk, beside its bytes
 };
 
+// A copy's id is good until its last chunk's arrived() has returned or it has been cancelled; then another may get it.
 class CopyEngine {
  public:
   CopyEngine(Simulator& sim, Executor& executor, const CopyOptions& options, CopyClient client);
@@ -58,8 +63,61 @@ class CopyEngine {
   Bytes carried() const;          // of all chunks that have arrived
 
  private:
-  // To be written.
+  struct Copy {
+    CopyRequest request;     // with the urgency and the ready bytes of now
+    uint64_t sequence = 0;   // the how-manieth copy it is; zero where the slot is free
+    Bytes sent;              // of the request's, those of chunks that were begun
+    Bytes arrived;           // of these, those of chunks that have arrived
+    uint32_t place = kNone;  // in ready_
+    bool begun = false;      // has been admitted
+  };
+  // What is looked through at each chunk, side by side in memory.
+  struct Ready {
+    int64_t urgency = 0;
+    uint64_t sequence = 0;
+    uint32_t slot = 0;
+  };
+  struct Chunk {
+    uint32_t slot = 0;
+    Bytes bytes;  // zero where no chunk is on its way
+    Time begun;
+    Time sent;
+    double slowdown = 1;
+  };
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  uint32_t slot_of(CopyId copy) const;
+  void list(uint32_t slot);
+  void unlist(uint32_t slot);
+  void release(uint32_t slot);
+
+  void choose_later();
+  void choose();
+  uint32_t most_urgent() const;
+  bool admitted(uint32_t slot);
+  void begin_chunk(uint32_t slot);
+  void send_chunk();
+  void chunk_arrived();
+  void finish_chunk();
+  static void sent_arrived(void* engine, uint64_t);
+
   Simulator& sim_;
+  Executor& executor_;
+  CopyOptions options_;
+  CopyClient client_;
+  uint32_t sender_;  // its number at the executor
+  std::vector<Copy> copies_;
+  std::vector<uint32_t> free_;
+  std::vector<Ready> ready_;       // copies with bytes that are ready and not sent, but for those refused; in no order
+  std::vector<uint32_t> refused_;  // have not been admitted, and are not in ready_
+  uint64_t submitted_ = 0;
+  double slowdown_ = 1;
+  Chunk chunk_;
+  Time finished_{-1};  // when the last chunk was done
+  Duration busy_;      // of chunks that are done
+  Bytes carried_;
+  bool choosing_ = false;  // will choose in this instant
+  bool retrying_ = false;  // asks the refused ones when it next chooses
 };
 
 }  // namespace moesim

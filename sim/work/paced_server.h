@@ -1,5 +1,5 @@
 // Does jobs one after another, at a pace that may change while they run: the cores of a CPU beside copies that take of
-// the memory's bandwidth.
+// the memory's bandwidth. A job's end rounds up to a picosecond, and the next loses nothing by that.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +31,26 @@ class PacedServer {
   Duration busy() const;     // time in which it had a job, until now
 
  private:
-  // To be written.
+  struct Job {
+    uint64_t job = 0;
+    Duration length;
+  };
+
+  double done_by_now() const;
+  Time due() const;
+  void post();
+  void finish_next();
+
   Simulator& sim_;
+  Client client_;
+  std::deque<Job> jobs_;  // the first one runs
+  Duration length_;       // of all jobs
+  double pace_ = 1;
+  Time since_;              // pace_ has held since then, or the server has been busy since then, whichever is later
+  double done_ = 0;         // of the first job at that time, in picoseconds at pace 1
+  Time posted_{INT64_MAX};  // the earliest event pending
+  Time busy_since_;
+  Duration busy_;  // of the times before
 };
 
 }  // namespace moesim
