@@ -37,9 +37,13 @@ class Executor {
   // Counts finished tasks there, for a thread that watches.
   void count_tasks(std::atomic<int64_t>* tasks_done) { tasks_done_ = tasks_done; }
 
-  // Who does the work of tasks that are `outside`, and then says so, now or later, once for each.
+  // Who does the work of tasks that are `outside`, and then says so, now or later, once for each. Those that can start
+  // at once begin before submit() returns. What follows on the work follows by an event at that instant, not from
+  // within worked_outside(): else a chain of tasks without any work would be as many calls deep.
   void set_outside(OutsideWork work) { outside_ = work; }
-  void worked_outside(GraphId graph, TaskId task) { worked(pack(graph, index(task))); }
+  void worked_outside(GraphId graph, TaskId task) {
+    sim_.at<&Executor::worked>(sim_.now(), *this, pack(graph, index(task)));
+  }
 
   // Sends bytes that belong to no graph, for a sender that has been added: it is told the tag when the last byte has
   // arrived, never before this returns.
