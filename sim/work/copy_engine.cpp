@@ -133,6 +133,13 @@ void CopyEngine::choose() {
     const uint32_t slot = most_urgent();
     if (copies_[slot].begun || admitted(slot)) return begin_chunk(slot);
   }
+  tell_active(false);
+}
+
+void CopyEngine::tell_active(bool is_active) {
+  if (told_active_ == is_active) return;
+  told_active_ = is_active;
+  if (client_.active != nullptr) client_.active(client_.object, is_active);
 }
 
 uint32_t CopyEngine::most_urgent() const {
@@ -162,6 +169,7 @@ void CopyEngine::begin_chunk(uint32_t slot) {
   chunk_ = {slot, std::min(options_.chunk, copy.request.ready - copy.sent), now, now, slowdown_};
   copy.sent += chunk_.bytes;
   if (copy.sent == copy.request.ready) unlist(slot);
+  tell_active(true);
   const Duration wait = finished_ == now ? options_.gap : options_.latency + options_.gap;
   if (wait == Duration{}) return send_chunk();
   sim_.after<&CopyEngine::send_chunk>(wait, *this);
@@ -190,7 +198,7 @@ void CopyEngine::finish_chunk() {
   carried_ += chunk.bytes;
   Copy& copy = copies_[chunk.slot];
   copy.arrived += chunk.bytes;
-  if (!ready_.empty() || retrying_) choose_later();
+  choose_later();
 
   const Bytes so_far = copy.arrived;
   const bool whole = so_far == copy.request.bytes;

@@ -31,6 +31,7 @@ struct CopyClient {
   void* object = nullptr;
   bool (*admit)(void* object, uint64_t tag) = nullptr;  // may it begin now? One that may not waits for retry()
   void (*arrived)(void* object, uint64_t tag, Bytes so_far) = nullptr;  // a chunk; the last one if that is all
+  void (*active)(void* object, bool is_active) = nullptr;  // chunks begin to follow each other, or no longer do
 };
 
 struct CopyOptions {
@@ -96,6 +97,7 @@ class CopyEngine {
   uint32_t most_urgent() const;
   bool admitted(uint32_t slot);
   void begin_chunk(uint32_t slot);
+  void tell_active(bool is_active);
   void send_chunk();
   void chunk_arrived();
   void finish_chunk();
@@ -117,6 +119,7 @@ class CopyEngine {
   Duration busy_;      // of chunks that are done
   Bytes carried_;
   bool choosing_ = false;  // will choose in this instant
+  bool told_active_ = false;
   bool retrying_ = false;  // asks the refused ones when it next chooses
 };
 

@@ -39,7 +39,7 @@ OffloadGpu::OffloadGpu(const OffloadShared& shared, GpuId gpu, const Ends& ends,
       level_(with_parts(shape, capacity, config_), config_.cache,
              Rng::stream(shared.loaded.scenario.seed, fmt::format("offload cache {}", int32_t(gpu)))),
       engine_(shared.sim, shared.executor, copy_options(shared.loaded),
-              {this, &OffloadGpu::admit, &OffloadGpu::arrived}),
+              {this, &OffloadGpu::admit, &OffloadGpu::arrived, &OffloadGpu::copying}),
       bus_(*shared.loaded.scenario.cluster.node.pcie),
       rng_(Rng::stream(shared.loaded.scenario.seed, fmt::format("offload {}", int32_t(gpu)))) {
   copies_.resize(shape.item_bytes.size());
@@ -136,7 +136,8 @@ ExpertWork OffloadGpu::work_of(int32_t layer, int32_t expert, int64_t tokens) {
   work.tokens = tokens;
   work.resident = level_.present(item);
   work.arriving = copies_[size_t(item)].under_way;
-  if (work.arriving) work.arrives = transfer_time(engine_.left(copies_[size_t(item)].id), bus_);
+  if (work.arriving && !copies_[size_t(item)].whole)
+    work.arrives = transfer_time(engine_.left(copies_[size_t(item)].id), bus_);
   work.gpu = on_this_gpu(shared_.costs.on_gpu(tokens));
   work.cpu = shared_.costs.on_cpu(tokens);
   work.copy = transfer_time(bytes_of_item(item), bus_);
@@ -179,14 +180,14 @@ void OffloadGpu::to_gpu(const ExpertWork& work, int64_t rank) {
   if (level_.present(item)) return;
   if (!copy.under_way) return submit_copy(item, rank, true);
   copy.wanted = true;
-  engine_.set_urgency(copy.id, rank);
+  if (!copy.whole) engine_.set_urgency(copy.id, rank);
 }
 
 void OffloadGpu::submit_copy(ExpertItem item, int64_t urgency, bool wanted) {
   socket_.store->want(item, urgency);
   const Bytes ready = socket_.store->ready(item);
   const CopyId id = engine_.submit({ends_.host, ends_.gpu, bytes_of_item(item), urgency, ready, uint64_t(item)});
-  copies_[size_t(item)] = {id, true, wanted, false};
+  copies_[size_t(item)] = {id, true, false, wanted, false};
 }
 
 // Forgets a copy that has not begun.
@@ -226,7 +227,14 @@ void OffloadGpu::take_chunk(ExpertItem item, Bytes so_far) {
   shared_.sums.dram.add(shared_.sim.now(), chunk);
   if (so_far < bytes) return;
   socket_.store->let_go(item);
+  copies_[size_t(item)].whole = true;
   shared_.sim.after<&OffloadGpu::landed>(shared_.costs.decode(bytes), *this, uint64_t(item));
+}
+
+void OffloadGpu::copying(void* gpu, bool is_active) {
+  OffloadGpu& self = *static_cast<OffloadGpu*>(gpu);
+  self.socket_.copying += is_active ? 1 : -1;
+  self.set_pace();
 }
 
 void OffloadGpu::landed(uint64_t payload) {
@@ -241,7 +249,7 @@ void OffloadGpu::landed(uint64_t payload) {
 
 void OffloadGpu::host_ready(ExpertItem item, Bytes so_far) {
   const Copy& copy = copies_[size_t(item)];
-  if (copy.under_way && (!level_.present(item))) engine_.feed(copy.id, so_far);
+  if (copy.under_way && !copy.whole) engine_.feed(copy.id, so_far);
   if (so_far < bytes_of_item(item)) return;
   for (uint32_t job = 0; job < jobs_.size(); ++job)
     if (jobs_[job].waiting && jobs_[job].item == item) start_cpu(job);

@@ -23,6 +23,15 @@
 
 namespace moesim {
 
+// What CPU experts and copies take from each other, as measured, or as the memory's bandwidth has it.
+struct CopyInterference {
+  double cpu_beside_copies = 1;
+  double copies_beside_cpu = 1;
+  Rate memory{1};  // of a socket
+  Rate bus{1};
+  Rate cpu_reads{1};
+};
+
 // What the GPUs of a run share. All of it must outlive them.
 struct OffloadShared {
   const LoadedScenario& loaded;
@@ -36,13 +45,14 @@ struct OffloadShared {
   FutureUses* future = nullptr;  // where the cache reads it
   OffloadSums& sums;
   bool forecasts_always = false;  // the cache reads forecasts
+  CopyInterference interference{};
 };
 
 // The processor of a socket, and how the copies from its memory and its reads slow each other.
 struct OffloadSocket {
   std::unique_ptr<PacedServer> cpu;
   HostStore* store = nullptr;  // of its server
-  int32_t node = 0;
+  int32_t copying = 0;         // GPUs to which it copies
 };
 
 // What a layer asks of a GPU.
@@ -84,6 +94,7 @@ class OffloadGpu {
   struct Copy {
     CopyId id{};
     bool under_way = false;
+    bool whole = false;       // all of it has arrived, and is being unpacked
     bool wanted = false;      // by a layer, not by a prefetch alone
     bool prefetched = false;  // it began before anybody wanted it
   };
@@ -101,6 +112,7 @@ class OffloadGpu {
 
   static bool admit(void* gpu, uint64_t item);
   static void arrived(void* gpu, uint64_t item, Bytes so_far);
+  static void copying(void* gpu, bool is_active);
 
   void need_experts();
   void note_access(ExpertItem item);
@@ -111,6 +123,7 @@ class OffloadGpu {
   void to_gpu(const ExpertWork& work, int64_t rank);
   void to_cpu(const ExpertWork& work, bool deferred);
   void start_cpu(uint32_t job);
+  void set_pace();
   void submit_copy(ExpertItem item, int64_t urgency, bool wanted);
   bool drop_copy(ExpertItem item);
   void prefetch(int32_t layer);

@@ -36,6 +36,21 @@ void OffloadGpu::to_cpu(const ExpertWork& work, bool deferred) {
 void OffloadGpu::start_cpu(uint32_t job) {
   jobs_[job].waiting = false;
   socket_.cpu->submit(uint64_t(int32_t(gpu_)) << 32 | job, jobs_[job].length);
+  set_pace();
+}
+
+// The CPU beside copies: as much longer as was measured, and as the memory has no bandwidth for both. Copies yield
+// likewise, from their next chunk on.
+void OffloadGpu::set_pace() {
+  const CopyInterference& both = shared_.interference;
+  const bool computes = !socket_.cpu->idle() && !config_.cpu.in_memory;
+  const double copies = double(socket_.copying) * both.bus.bytes_per_s;
+  const double asked = copies + both.cpu_reads.bytes_per_s;
+  const double shortage = std::max(1.0, asked / both.memory.bytes_per_s);
+  // Of several copies the network knows that they share the memory.
+  const double alone = std::max(1.0, copies / both.memory.bytes_per_s);
+  engine_.set_slowdown(computes ? both.copies_beside_cpu * shortage / alone : 1);
+  if (computes) socket_.cpu->set_pace(socket_.copying == 0 ? 1 : 1 / (both.cpu_beside_copies * shortage));
 }
 
 void OffloadGpu::cpu_done(uint32_t job) {
@@ -48,6 +63,7 @@ void OffloadGpu::cpu_done(uint32_t job) {
     socket_.store->let_go(done.item);
     shared_.sums.dram.add(shared_.sim.now(), bytes_of_item(done.item));
   }
+  set_pace();
   // A deferred one counts in the layer after its own, which may have begun by now.
   const bool is_ahead = done.deferred && done.layer == now_.layer;
   --(is_ahead ? deferred_left_ : cpu_left_);

@@ -19,6 +19,18 @@ const RegistryOf<CachePolicy, CacheState&, const CacheEvent&>::Entry& cache_of(c
   return *Registry<CachePolicy>::instance().find(config.cache.name());
 }
 
+CopyInterference interference_of(const LoadedScenario& loaded, const ExpertCosts& costs) {
+  CopyInterference both;
+  both.memory = loaded.cpu.memory_bandwidth;
+  both.bus = *loaded.scenario.cluster.node.pcie;
+  both.cpu_reads = costs.cpu_reads();
+  if (loaded.profile && !loaded.profile->cpu.threads.empty()) {
+    both.cpu_beside_copies = loaded.profile->cpu.beside_copies;
+    both.copies_beside_cpu = loaded.profile->interference.copies_beside_cpu;
+  }
+  return both;
+}
+
 }  // namespace
 
 Offload::Offload(const OffloadInput& in)
@@ -38,9 +50,9 @@ Offload::Offload(const OffloadInput& in)
   if (cache_of(config_).traits.reads_future)
     future_ =
         std::make_unique<FutureUses>(in.routing, in.batch, layout, hosted_, config_.horizon, in.loaded.scenario.steps);
-  shared_ = std::make_unique<OffloadShared>(OffloadShared{in.loaded, layout, hosted_, past_, in.sim, in.executor,
-                                                          costs_, forecasts_, future_.get(), sums_,
-                                                          cache_of(config_).traits.reads_forecast});
+  shared_ = std::make_unique<OffloadShared>(
+      OffloadShared{in.loaded, layout, hosted_, past_, in.sim, in.executor, costs_, forecasts_, future_.get(), sums_,
+                    cache_of(config_).traits.reads_forecast, interference_of(in.loaded, costs_)});
   const std::vector<int64_t> past_load = load_of_items(in.routing);
   add_hosts(past_load);
   add_gpus(past_load);
@@ -79,7 +91,7 @@ void Offload::add_hosts(const std::vector<int64_t>& past_load) {
   for (size_t socket = 0; socket < sockets; ++socket) {
     const int32_t node = in_memory ? in_.cluster.node_of_gpu[socket] : in_.memories.sockets[socket].node;
     sockets_.push_back({std::make_unique<PacedServer>(in_.sim, PacedServer::Client{this, &Offload::cpu_done}),
-                        stores_[size_t(node)].get(), node});
+                        stores_[size_t(node)].get()});
   }
 }
 
