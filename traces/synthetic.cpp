@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "sim/core/check.h"
 #include "sim/core/math.h"
 
@@ -10,6 +12,9 @@ namespace {
 
 // After so many draws that hit experts already taken, the rest is searched: a few experts may hold nearly all weight.
 constexpr int kRedrawsMax = 16;
+
+// Tokens that repeat experts of those before do so within texts of this length.
+constexpr int64_t kTextTokens = 512;
 
 std::vector<double> layer_weights(const SyntheticRouting& options, int64_t layer, int64_t experts, Rng& rng) {
   std::vector<double> weights(size_t(experts), 1.0);
@@ -40,7 +45,8 @@ std::string popularity_stream(int32_t domain, int64_t layer) {
 SyntheticRouter::SyntheticRouter(const SyntheticRouting& options, RoutingShape shape, uint64_t seed, int64_t mixture)
     : shape_(shape),
       seed_(Rng::stream(seed, fmt::format("synthetic tokens {}", options.stream)).next()),
-      chosen_in_(size_t(shape.experts), 0) {
+      chosen_in_(size_t(shape.experts), 0),
+      repeat_(options.repeat) {
   CHECK(shape.experts > 0 && shape.experts <= kTraceExpertsMax);
   CHECK(shape.top_k > 0 && shape.top_k <= shape.experts);
   CHECK(!is_drifting(options.popularity));
@@ -66,6 +72,35 @@ int32_t SyntheticRouter::domain_of(int64_t token) const {
 
 void SyntheticRouter::route(int64_t token, std::span<uint16_t> row) {
   CHECK(row.size() == size_t(shape_.layers * shape_.top_k));
+  if (repeat_ == 0) return route_alone(token, row);
+  const int64_t text = token / kTextTokens * kTextTokens;
+  if (last_token_ < text || last_token_ >= token) {
+    last_row_.resize(row.size());
+    route_alone(text, last_row_);
+    last_token_ = text;
+  }
+  while (last_token_ < token) route_after(++last_token_, last_row_);
+  std::copy(last_row_.begin(), last_row_.end(), row.begin());
+}
+
+// Of the row of the token before, each expert stays with the probability that the options say; the others are drawn.
+void SyntheticRouter::route_after(int64_t token, std::span<uint16_t> row) {
+  Rng rng = rng_of(token);
+  const size_t first = draw_domain(rng) * size_t(shape_.layers);
+  for (size_t layer = 0; layer < size_t(shape_.layers); ++layer) {
+    const std::span<uint16_t> chosen = row.subspan(layer * size_t(shape_.top_k), size_t(shape_.top_k));
+    ++choice_;
+    size_t kept = 0;
+    for (size_t k = 0; k < chosen.size(); ++k)
+      if (rng.uniform() < repeat_) {
+        chosen_in_[chosen[k]] = choice_;
+        chosen[kept++] = chosen[k];
+      }
+    for (; kept < chosen.size(); ++kept) chosen[kept] = draw(layers_[first + layer], rng);
+  }
+}
+
+void SyntheticRouter::route_alone(int64_t token, std::span<uint16_t> row) {
   Rng rng = rng_of(token);
   const size_t first = draw_domain(rng) * size_t(shape_.layers);
   size_t at = 0;

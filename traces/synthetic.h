@@ -59,6 +59,7 @@ struct SyntheticRouting {
   std::optional<int32_t> shift{};
   int32_t burst = 2;
   double live_min = 0.25;
+  double repeat = 0;
 };
 
 template <class Visitor>
@@ -86,10 +87,14 @@ void fields(Visitor& v, SyntheticRouting& s) {
   v.optional("burst", s.burst, between(1, 1'000'000), "burst: the last steps of each period, which have a hot set");
   v.optional("live_min", s.live_min, between(0.0, 1.0),
              "ragged: part of the last GPU's tokens that are not padding; the first has all, others lie between");
+  v.optional("repeat", s.repeat, between(0.0, 1.0),
+             "zipf, log_normal, per_layer, domains, uniform: probability with which a token takes over each expert of "
+             "the token before it, as the tokens of a text do; every 512th takes over none");
 }
 
 inline void check_fields(const SyntheticRouting& s, const std::function<void(std::string, std::string)>& fault) {
   if (s.popularity == Popularity::per_layer && s.skews.empty()) fault("skews", "per_layer needs at least one exponent");
+  if (is_drifting(s.popularity) && s.repeat > 0) fault("repeat", "is not of workloads that drift");
   if (s.popularity == Popularity::burst && s.burst > s.period) fault("burst", "must not be longer than the period");
 }
 
@@ -123,6 +128,8 @@ class SyntheticRouter {
   Rng rng_of(int64_t token) const;
   size_t draw_domain(Rng& rng) const;
   uint16_t draw(const Layer& layer, Rng& rng);
+  void route_alone(int64_t token, std::span<uint16_t> row);
+  void route_after(int64_t token, std::span<uint16_t> row);
 
   RoutingShape shape_;
   uint64_t seed_;
@@ -130,6 +137,9 @@ class SyntheticRouter {
   std::optional<AliasTable> domain_;  // where there are several
   std::vector<uint64_t> chosen_in_;   // by expert: the choice, numbered by choice_, that last took it
   uint64_t choice_ = 0;
+  double repeat_ = 0;
+  int64_t last_token_ = -1;  // whose choices are in last_row_, where tokens repeat them
+  std::vector<uint16_t> last_row_;
 };
 
 // A window of tokens, and the number of the mixture that they come in.
