@@ -8,6 +8,7 @@
 #include "sim/config/json_text.h"
 #include "sim/run/fabric_picture.h"
 #include "sim/run/link_use.h"
+#include "sim/run/offload_text.h"
 #include "sim/run/pair_picture.h"
 #include "sim/run/timeline_file.h"
 
@@ -83,6 +84,10 @@ void write_result_files(const std::filesystem::path& folder, const Scenario& sce
   write_file_atomically(folder / "gpu_pairs.csv", gpu_pairs_csv(record));
   write_file_atomically(folder / "gpu_pairs.svg", gpu_pairs_svg(record, results.scenario));
   write_file_atomically(folder / "fabric.svg", fabric_svg(record, results.scenario));
+  if (results.offload) {
+    write_file_atomically(folder / "offload_layers.csv", offload_layers_csv(*results.offload));
+    write_file_atomically(folder / "offload_over_time.csv", offload_over_time_csv(*results.offload));
+  }
   write_file_atomically(folder / "timeline.json", timeline_json(record, results));
   write_file_atomically(folder / "results.json", json_text(results));  // last: its presence says all is there
 }

@@ -9,6 +9,7 @@
 #include <iterator>
 
 #include "sim/run/model_error.h"
+#include "sim/run/offload_text.h"
 
 namespace moesim {
 namespace {
@@ -134,6 +135,17 @@ std::vector<ComparedQuantity> compared_quantities() {
                   [](double value) { return fmt::format("{:.2f}%", 100 * value); }});
   rows.push_back({"active experts", [](const Results& r) { return r.speculation ? r.speculation->active_experts : 0; },
                   [](double value) { return fmt::format("{:.2f}", value); }});
+  rows.push_back({"experts hit", [](const Results& r) { return r.offload ? r.offload->hit_rate : 0; },
+                  [](double value) { return fmt::format("{:.2f}%", 100 * value); }});
+  rows.push_back(
+      {"experts copied",
+       [](const Results& r) { return r.offload ? double(r.offload->demand_bytes + r.offload->prefetch_bytes) : 0; },
+       [](double value) { return with_prefix(value, "B"); }});
+  rows.push_back({"wait for copies",
+                  [](const Results& r) { return r.offload ? r.offload->stalls.copy_s + r.offload->stalls.late_s : 0; },
+                  seconds});
+  rows.push_back(
+      {"wait for the CPU", [](const Results& r) { return r.offload ? r.offload->stalls.cpu_s : 0; }, seconds});
   rows.push_back({"stalled", [](const Results& r) { return r.rebalancing ? r.rebalancing->stalled_s : 0; }, seconds});
   rows.push_back({"busiest link use",
                   [](const Results& r) { return r.links.empty() ? 0 : r.links.front().utilisation; },
@@ -185,6 +197,7 @@ std::string text_summary(const Results& results) {
   if (results.rerouting) append_rerouting(out, *results.rerouting);
   if (results.rebalancing) append_rebalancing(out, *results.rebalancing);
   if (results.speculation) append_speculation(out, *results.speculation);
+  if (results.offload) out += offload_text(*results.offload);
   append_breakdown(out, results);
   append_links(out, results);
   append_memory(out, results);
