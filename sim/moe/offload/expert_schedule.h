@@ -22,10 +22,10 @@ struct ExpertWork {
   double weight = 0;      // of the gate, summed over tokens
   bool resident = false;  // in the GPU's memory
   bool arriving = false;  // a copy is under way already, or waits for its turn
-  Duration arrives;       // in how long, as far as is known; zero where it is resident
-  Duration gpu;           // time of its kernels
-  Duration cpu;           // time on the CPU, or beside the GPU
-  Duration copy;          // time of its weights on the bus alone
+  Duration arrives{};     // in how long, as far as is known; zero where it is resident
+  Duration gpu{};         // time of its kernels
+  Duration cpu{};         // time on the CPU, or beside the GPU
+  Duration copy{};        // time of its weights on the bus alone
 };
 
 struct ExpertScheduleInput {
@@ -38,10 +38,10 @@ struct ExpertScheduleInput {
   bool has_cpu = true;       // there is a CPU, or another processor, that can run experts
   bool in_memory = false;    // it runs resident experts in place, such as a processor in the GPU's memory; a CPU runs
                              // those that lie in the host's memory, which all do
-  Duration gpu_busy;         // shared experts, which the GPU runs first
-  Duration cpu_busy;         // what it has to finish before
-  Duration cpu_first;        // what its first expert of a layer takes longer
-  Duration copies_busy;      // what is on the bus and cannot be put back
+  Duration gpu_busy{};       // shared experts, which the GPU runs first
+  Duration cpu_busy{};       // what it has to finish before
+  Duration cpu_first{};      // what its first expert of a layer takes longer
+  Duration copies_busy{};    // what is on the bus and cannot be put back
 };
 
 enum class ExpertPlace : uint8_t {
@@ -54,6 +54,11 @@ struct PlannedExpert {
   int32_t index = 0;  // in the input's experts
   ExpertPlace place = ExpertPlace::gpu;
 };
+
+// Whether it may run anywhere but on the GPU.
+constexpr bool can_run_beside(const ExpertScheduleInput& in, const ExpertWork& work) {
+  return in.has_cpu && (!in.in_memory || work.resident);
+}
 
 // Each expert of the input once.
 struct ExpertPlan {
@@ -72,14 +77,14 @@ struct ExpertSchedulePolicy {
 
 // When a plan is done if all times are as the input has them: the layer's own part, without what it deferred.
 struct PlanTimes {
-  Duration gpu;  // the GPU's last expert
-  Duration cpu;
-  Duration copy;  // the last copy's arrival
+  Duration gpu{};   // the GPU's last expert
+  Duration cpu{};   // the CPU's last that is not deferred; what it had to finish before counts, as this layer adds it
+  Duration copy{};  // the bus is free: the arrival of the last copy that the plan asks for
   Duration makespan() const;
 };
 PlanTimes plan_times(const ExpertScheduleInput& in, const ExpertPlan& plan);
 
-// CHECKs that it lists each expert once, and none on a CPU that is not there.
+// CHECKs that it lists each expert once, none where it cannot run, and that the last layer defers none.
 void check_plan(const ExpertScheduleInput& in, const ExpertPlan& plan);
 
 }  // namespace moesim

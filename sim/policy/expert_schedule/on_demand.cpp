@@ -5,7 +5,7 @@
 #include <array>
 #include <utility>
 
-#include "sim/policy/expert_schedule/gpu_order.h"
+#include "sim/policy/expert_schedule/plan_order.h"
 
 namespace moesim {
 namespace {
