@@ -3,27 +3,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
+#include <vector>
 
 #include "sim/core/check.h"
 #include "sim/core/random.h"
 #include "sim/work/bounds.h"
+#include "tests/support/two_links.h"
 
 namespace moesim {
 namespace {
 
 // Endpoints are the GPUs; link 0 leads from the first to the second, link 1 back.
-class TwoLinks final : public PathFinder {
- public:
-  Path by_hash(EndpointId from, EndpointId, uint64_t) override { return paths_[index(from)]; }
-  std::span<const Path> choices(EndpointId from, EndpointId) override { return {&paths_[index(from)], 1}; }
-  std::optional<Path> detour(Path, uint64_t, const std::vector<bool>&) override { return {}; }
-
- private:
-  std::array<LinkId, 2> links_ = {LinkId{0}, LinkId{1}};
-  std::array<Path, 2> paths_ = {Path(links_).first(1), Path(links_).last(1)};
-};
-
 Message from_first(Bytes bytes) { return {EndpointId{0}, EndpointId{1}, bytes, 0}; }
 Message from_second(Bytes bytes) { return {EndpointId{1}, EndpointId{0}, bytes, 0}; }
 
@@ -177,6 +167,110 @@ TEST(Executor, TakesItsCriticalPathWhenNothingIsShared) {
     EXPECT_GE(makespan - Time{}, path);
     EXPECT_LE((makespan - Time{}).ps, path.ps + 10);  // at most one picosecond a flow of the chain
   }
+}
+
+// Does the work of outside tasks, each in its own time; `at_once` from within begin().
+struct OutsideHand {
+  explicit OutsideHand(Machine& served) : machine(served) {
+    machine.executor.set_outside(
+        {[](void* self, GraphId graph, TaskId task) { static_cast<OutsideHand*>(self)->begin(graph, task); }, this});
+  }
+  void begin(GraphId graph, TaskId task) {
+    begun.push_back(task);
+    if (at_once) return machine.executor.worked_outside(graph, task);
+    running = graph;
+    machine.sim.after<&OutsideHand::end>(takes, *this, index(task));
+  }
+  void end(uint64_t task) { machine.executor.worked_outside(running, TaskId(task)); }
+
+  Machine& machine;
+  Duration takes = 7_us;
+  bool at_once = false;
+  GraphId running{};
+  std::vector<TaskId> begun;
+};
+
+Task outside(int32_t stream) { return {StreamId{stream}, kNoPool, 0, {}, 0, true}; }
+
+// 2 us of compute, 7 us outside, 10 + 1 us for 100,000 B; the next task of the stream waits for all of it.
+TEST(Executor, AnOutsideTaskTakesTheTimeOfWhoeverDoesIt) {
+  TaskGraph graph;
+  const TaskId before = add_task(graph, compute(0, 2_us));
+  const TaskId work = add_task(graph, outside(2));
+  const TaskId next = add_task(graph, copy(0, 1_us));
+  add_dependency(graph, before, work);
+  add_flow(graph, {work, work, from_first(100'000_B)});
+  Machine machine;
+  OutsideHand hand(machine);
+  const auto times = machine.run(graph);
+  EXPECT_EQ(hand.begun, std::vector<TaskId>{work});
+  EXPECT_EQ(times[index(work)].start, Time{} + 2_us);
+  EXPECT_EQ(times[index(work)].end, Time{} + 20_us);
+  EXPECT_EQ(times[index(next)].end, Time{} + 21_us);
+}
+
+// A chain of outside tasks whose work is none would be as many calls deep if each were finished within the one before.
+TEST(Executor, OutsideTasksMayBeDoneAtOnceHoweverManyFollowEachOther) {
+  TaskGraph graph;
+  for (int task = 0; task < 200'000; ++task) add_task(graph, outside(2));
+  Machine machine;
+  OutsideHand hand(machine);
+  hand.at_once = true;
+  bool done = false;
+  const GraphDone when_done{[](void* flag, GraphId) { *static_cast<bool*>(flag) = true; }, &done};
+  machine.executor.submit(graph, when_done);
+  EXPECT_FALSE(done);  // never before submit() returns
+  machine.sim.run();
+  EXPECT_TRUE(done);
+  EXPECT_EQ(hand.begun.size(), graph.tasks.size());
+  EXPECT_EQ(machine.sim.now(), Time{});
+}
+
+// Notes what it is told, and sends once more for each of the first `again`.
+struct Sender {
+  explicit Sender(Executor& through)
+      : executor(through),
+        number(executor.add_sender({[](void* self, uint64_t tag) { static_cast<Sender*>(self)->told(tag); }, this})) {}
+  void told(uint64_t tag) {
+    tags.push_back(tag);
+    if (tags.size() <= again) executor.send(from_first(100'000_B), number, uint32_t(tag + 10));
+  }
+
+  Executor& executor;
+  uint32_t number;
+  size_t again = 0;
+  std::vector<uint64_t> tags;
+};
+
+// 100,000 B of a graph and as many beside it share 10 GB/s: 20 us and the latency, where each alone took 11 us.
+TEST(Executor, WhatIsSentBesideGraphsSharesTheirLinks) {
+  TaskGraph graph;
+  const TaskId task = add_task(graph, copy(0));
+  add_flow(graph, {task, task, from_first(100'000_B)});
+  Machine machine;
+  Sender sender(machine.executor);
+  machine.executor.send(from_first(100'000_B), sender.number, UINT32_MAX);
+  EXPECT_TRUE(sender.tags.empty());
+  const auto times = machine.run(graph);
+  EXPECT_EQ(times[index(task)].end, Time{} + 21_us);
+  EXPECT_EQ(sender.tags, std::vector<uint64_t>{UINT32_MAX});
+  EXPECT_EQ(machine.executor.bytes_sent(), 200'000_B);
+  EXPECT_EQ(machine.executor.bytes_delivered(), 200'000_B);
+}
+
+TEST(Executor, TellsEachSenderItsOwnTagsAndLetsItSendAgain) {
+  Machine machine;
+  Sender first(machine.executor);
+  Sender second(machine.executor);
+  first.again = 3;
+  machine.executor.send(from_first(100'000_B), first.number, 1);
+  machine.executor.send(from_second(50'000_B), second.number, 1);
+  machine.executor.send(from_second(0_B), second.number, 2);
+  machine.sim.run();
+  EXPECT_EQ(first.tags, (std::vector<uint64_t>{1, 11, 21, 31}));
+  EXPECT_EQ(second.tags, (std::vector<uint64_t>{2, 1}));
+  EXPECT_EQ(machine.sim.now(), Time{} + 44_us);  // four times 11 us
+  EXPECT_EQ(machine.executor.bytes_delivered(), 450'000_B);
 }
 
 TEST(TaskGraph, RefusesADependencyOnALaterTask) {
