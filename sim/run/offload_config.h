@@ -11,6 +11,7 @@
 #include "sim/config/fields.h"
 #include "sim/config/registry.h"
 #include "sim/core/units.h"
+#include "sim/moe/offload/bits.h"
 #include "sim/moe/offload/cache.h"
 #include "sim/moe/offload/expert_schedule.h"
 #include "sim/moe/offload/prefetch.h"
@@ -86,7 +87,8 @@ struct OffloadConfig {
   Bytes chunk{8'000'000};
   std::optional<Duration> copy_latency;
   std::optional<Duration> copy_gap;
-  std::optional<Rate> decode;
+  std::optional<PolicyChoice<BitPolicy>> bits;
+  std::vector<Codec> codecs;
   std::optional<Bytes> host_memory;
   PolicyChoice<CachePolicy> host_cache{"lru"};
   std::vector<TierConfig> tiers;
@@ -117,8 +119,9 @@ void fields(Visitor& v, OffloadConfig& s) {
              "of a chunk that follows none directly. The profile's, or 10 us");
   v.optional("copy_gap", s.copy_gap, between(Duration{}, 1_s),
              "of each chunk beside its bytes. The profile's, or 2 us");
-  v.optional("decode", s.decode, above(Rate{0}),
-             "at which a GPU unpacks compressed weights that have arrived, in packed bytes; as fast as they come");
+  v.optional("bits", s.bits,
+             "of each expert's weights on the bus, in the caches and in host memory. Those of /precision/experts");
+  v.optional("codecs", s.codecs, "what widths cost beside their bits: scales, and time to unpack them on the GPU");
   v.optional("host_memory", s.host_memory, above(Bytes{0}),
              "of a server for experts, where a tier below holds the others. As much as they need");
   v.optional("host_cache", s.host_cache, "which experts leave the host's memory, and the tiers between");

@@ -33,9 +33,9 @@ Duration remembered(std::vector<Duration>& times, int64_t tokens, Compute comput
 
 }  // namespace
 
-ExpertCosts::ExpertCosts(const LoadedScenario& loaded, const StepModel& model) : loaded_(loaded), model_(model) {
-  const LlmSpec& llm = model.llm;
-  weights_ = bytes_of(expert_parameters(llm), model.precision.experts);
+ExpertCosts::ExpertCosts(const LoadedScenario& loaded, const StepModel& model, const std::vector<int64_t>& past_load)
+    : loaded_(loaded), model_(model) {
+  add_widths(past_load);
   const OffloadCpuConfig& config = loaded.scenario.offload->cpu;
   const bool is_measured = loaded.profile && !loaded.profile->cpu.threads.empty();
   cpu_ = is_measured ? loaded.profile->cpu : data_sheet_cpu(loaded.cpu);
@@ -77,18 +77,39 @@ Duration ExpertCosts::beside(int32_t layer, int64_t held_tokens, int64_t receive
   return time + kernel_time(model_.gpu, MoveRows{rows, received_copies, hidden, RowPass::unregroup});
 }
 
-Duration ExpertCosts::on_cpu(int64_t tokens) {
+// A CPU reads as many bytes as are stored.
+Duration ExpertCosts::on_cpu(ExpertItem item, int64_t tokens) {
   const OffloadCpuConfig& config = loaded_.scenario.offload->cpu;
   if (config.per_token) return config.expert.value_or(Duration{}) + tokens * *config.per_token;
-  return remembered(cpu_times_, tokens, [&] {
-    return cpu_experts_time(
-        cpu_, {1, model_.llm.hidden, model_.llm.moe_intermediate, tokens, threads_, model_.precision.experts});
+  Width& width = widths_[size_t(width_[size_t(item)])];
+  return remembered(width.cpu_times, tokens, [&] {
+    CpuParameters cpu = cpu_;
+    cpu.threads[0].memory.bytes_per_s *=
+        kBitsMax / 8 * double(expert_parameters(model_.llm)) / double(width.stored.count);
+    return cpu_experts_time(cpu,
+                            {1, model_.llm.hidden, model_.llm.moe_intermediate, tokens, threads_, Precision::bf16});
   });
 }
 
-Duration ExpertCosts::decode(Bytes packed) const {
-  const std::optional<Rate>& rate = loaded_.scenario.offload->decode;
-  return rate ? transfer_time(packed, *rate) : Duration{};
+void ExpertCosts::add_widths(const std::vector<int64_t>& past_load) {
+  const OffloadConfig& config = *loaded_.scenario.offload;
+  const int32_t layers = moe_layers(model_.llm);
+  const BitInput in{layers, int32_t(model_.llm.experts), past_load, loaded_.folder.string()};
+  std::vector<double> bits(past_load.size(), double(bits_of(model_.precision.experts)));
+  if (config.bits) {
+    Rng rng = Rng::stream(loaded_.scenario.seed, "expert bits");
+    bits = config.bits->decide(in, rng);
+    check_bits(in, bits);
+  }
+  for (const double each : bits) {
+    const auto is_same = [&](const Width& width) { return width.bits == each; };
+    const auto found = std::find_if(widths_.begin(), widths_.end(), is_same);
+    width_.push_back(int32_t(found - widths_.begin()));
+    if (found != widths_.end()) continue;
+    const Codec codec = codec_for(config.codecs, each);
+    const Bytes stored = stored_bytes(codec, expert_parameters(model_.llm));
+    widths_.push_back({each, stored, decode_time(codec, stored), {}});
+  }
 }
 
 }  // namespace moesim
