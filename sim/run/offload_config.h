@@ -1,6 +1,7 @@
 // Settings of experts that do not fit in the GPUs' memory.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -72,6 +73,14 @@ void fields(Visitor& v, OffloadCpuConfig& s) {
              "it sits in the GPU's memory and computes experts that lie there, as Duplex's does, with no bus between");
 }
 
+// How a GPU computes the experts that it has.
+enum class ExpertKernels : uint8_t { grouped, vector };
+
+constexpr auto enum_names(ExpertKernels) {
+  return std::to_array<std::pair<ExpertKernels, const char*>>(
+      {{ExpertKernels::grouped, "grouped"}, {ExpertKernels::vector, "vector"}});
+}
+
 struct OffloadConfig {
   PolicyChoice<CachePolicy> cache{"lru"};
   CachePartition partition = CachePartition::layer;
@@ -83,6 +92,7 @@ struct OffloadConfig {
   PolicyChoice<PredictionPolicy> prediction{"combined"};
   PolicyChoice<ExpertSchedulePolicy> schedule{"on_demand"};
   OffloadCpuConfig cpu;
+  ExpertKernels kernels = ExpertKernels::grouped;
   std::optional<Duration> gpu_expert;
   Bytes chunk{8'000'000};
   std::optional<Duration> copy_latency;
@@ -112,6 +122,9 @@ void fields(Visitor& v, OffloadConfig& s) {
   v.optional("prediction", s.prediction, "how their need is predicted; it learns from the training part");
   v.optional("schedule", s.schedule, "where an expert runs, and in which order");
   v.optional("cpu", s.cpu, "the processor beside the GPU that may compute experts");
+  v.optional("kernels", s.kernels,
+             "`grouped`: grouped GEMMs, as without offloading, which pay whole tiles for an expert's few tokens; "
+             "`vector`: up to 8 tokens of an expert by products of matrix and vector, as llama.cpp has them");
   v.optional("gpu_expert", s.gpu_expert, between(Duration{}, 10_s),
              "time of an expert on the GPU whatever its tokens, as some systems measure it. The cost model's");
   v.optional("chunk", s.chunk, above(Bytes{0}), "of a copy, which a more urgent one does not interrupt");

@@ -5,10 +5,17 @@
 #include <numeric>
 
 #include "models/llm_kernels.h"
+#include "models/roofline.h"
 #include "sim/core/check.h"
 
 namespace moesim {
 namespace {
+
+// Tokens of an expert up to which products of matrix and vector serve: llama.cpp's kernels take as many.
+constexpr int64_t kVectorRows = 8;
+
+// Peak of matrix units over that of vector units; 15 on an H100 SXM (989 and 67 Tflop/s), less on smaller GPUs.
+constexpr double kMatrixOverVector = 15;
 
 // Of a socket whose cores nobody measured.
 CpuParameters data_sheet_cpu(const CpuSpec& cpu) {
@@ -60,7 +67,21 @@ Duration ExpertCosts::on_gpu(int64_t tokens) {
 Duration ExpertCosts::together_on_gpu(std::span<const int64_t> rows) const {
   const std::optional<Duration>& measured = loaded_.scenario.offload->gpu_expert;
   if (measured) return int64_t(rows.size()) * *measured;
-  return experts_cost({model_.gpu, model_.llm, model_.precision, 1}, rows).time;
+  const Duration grouped = experts_cost({model_.gpu, model_.llm, model_.precision, 1}, rows).time;
+  if (loaded_.scenario.offload->kernels == ExpertKernels::grouped) return grouped;
+  const bool are_few = std::all_of(rows.begin(), rows.end(), [](int64_t of) { return of <= kVectorRows; });
+  return are_few ? std::min(grouped, by_vectors(rows)) : grouped;
+}
+
+// Two launches, of which one holds the activation; weights once from memory, products outside the matrix units.
+Duration ExpertCosts::by_vectors(std::span<const int64_t> rows) const {
+  const GroupedGemmParameters& kernel = model_.gpu.kernels.grouped_gemm;
+  const int64_t values = expert_parameters(model_.llm);
+  const double bytes = double(bytes_of(int64_t(rows.size()) * values, model_.precision.experts).count);
+  const double tokens = double(std::accumulate(rows.begin(), rows.end(), int64_t{0}));
+  const double reading_s = bytes / (model_.gpu.gpu.memory_bandwidth.bytes_per_s * kernel.memory);
+  const double computing_s = 2 * tokens * double(values) / (model_.gpu.gpu.bf16.flop_per_s / kMatrixOverVector);
+  return 2 * kernel.launch + duration_of_seconds(fourth_norm(reading_s, computing_s));
 }
 
 Duration ExpertCosts::beside(int32_t layer, int64_t held_tokens, int64_t received_copies, int64_t rows) const {

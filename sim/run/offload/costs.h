@@ -42,6 +42,7 @@ class ExpertCosts {
     std::vector<Duration> cpu_times;  // [tokens], zero where not asked for yet
   };
 
+  Duration by_vectors(std::span<const int64_t> rows) const;
   void add_widths(const std::vector<int64_t>& past_load);
 
   const LoadedScenario& loaded_;
