@@ -174,7 +174,7 @@ TEST(TwoLayersPrefetch, PreloadsWhatFollowedThePairMostOften) {
   c.layers = 3;
   c.top_k = 1;
   c.fill();
-  for (const uint16_t last : {6, 7, 6, 6}) c.past_ids.insert(c.past_ids.end(), {1, 2, last});
+  for (const uint16_t last : std::vector<uint16_t>{6, 7, 6, 6}) c.past_ids.insert(c.past_ids.end(), {1, 2, last});
   for (int32_t twice = 0; twice < 2; ++twice) c.past_ids.insert(c.past_ids.end(), {1, 3, 4});
   c.chosen = {{1}, {2}, {6}};
   PrefetchState state;
@@ -196,7 +196,7 @@ struct TwoRequests : testing::Test {
     c.top_k = 1;
     c.fill();
     for (int32_t token = 0; token < 4; ++token) c.past_ids.insert(c.past_ids.end(), {0, 1, 1});
-    for (const uint16_t second : {5, 5, 6, 5}) c.past_ids.insert(c.past_ids.end(), {4, second, 7});
+    for (const uint16_t second : std::vector<uint16_t>{5, 5, 6, 5}) c.past_ids.insert(c.past_ids.end(), {4, second, 7});
     c.past_request = {8, 8, 8, 8, 3, 3, 3, 3};
     c.chosen = {{4}, {5}, {7}};
   }
