@@ -84,8 +84,11 @@ struct Watcher {
     sim.settle<&Watcher::look>(*this);
   }
 
+  // In the next round of the instant: what was asked of the engine after this was posted is then decided too.
+  void look() { sim.settle<&Watcher::look_at_end>(*this); }
+
   // It never rests while there is something to copy, and has begun what is next by the rules: count() sees which.
-  void look() {
+  void look_at_end() {
     const std::optional<size_t> tag = next();
     EXPECT_TRUE(engine.active() || !tag.has_value());
     if (!engine.active() || chunk) return;
