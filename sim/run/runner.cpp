@@ -184,8 +184,7 @@ void add_offload_references(const LoadedScenario& loaded, const RunControl& cont
     const Results others = run_scenario(
         reference, {.stop = control.stop, .progress = nullptr, .record = nullptr, .placement = control.placement});
     results.complete &= others.complete;
-    results.offload->references.push_back(
-        {what, others.offload->hit_rate, others.step_time_s, others.tokens_per_s});
+    results.offload->references.push_back({what, others.offload->hit_rate, others.step_time_s, others.tokens_per_s});
   }
 }
 
@@ -230,10 +229,9 @@ bool run_step(Run& run, int32_t step) {
                : CoherentStep{};
   const StepRouting& routing = coherent ? moved.routing : speculated.routing;
   const ShuffleCosts costs = run.speculation.costs();
-  const StepGraph graph = build_step(
-      {run.model, speculated.batch, routing, run.rebalancer.placement(), run.schedule, run.communication, costs, moved,
-       run.offload != nullptr},
-      run.rng);
+  const StepGraph graph = build_step({run.model, speculated.batch, routing, run.rebalancer.placement(), run.schedule,
+                                      run.communication, costs, moved, run.offload != nullptr},
+                                     run.rng);
   if (run.offload != nullptr) run.offload->begin_step(step, routing, graph);
   run.payload += graph.payload;
   if (run.control.progress != nullptr) expect_tasks(*run.control.progress, graph.graph, scenario.steps - step);
@@ -258,6 +256,31 @@ bool run_step(Run& run, int32_t step) {
   run.accounts.add_stall(sim.now() - end);
   if (sim.now() > end) carried_since(run.carried, executor);  // no step did that
   return goes_on;
+}
+
+// What the run found, but for what its batch tells.
+Results results_of(const Run& run, const RoutingSource& routing, const std::vector<MemoryResult>& memory,
+                   bool complete) {
+  const LoadedScenario& loaded = run.engine.loaded;
+  Results results = run.accounts.results(memory);
+  results.complete = complete;
+  results.rebalancing = run.rebalancer.results(run.accounts.steps());
+  results.rerouting = routing.rerouting;
+  results.speculation = run.speculation.result();
+  if (run.offload != nullptr)
+    results.offload = run.offload->result(int64_t(run.accounts.steps().size()), run.accounts.total());
+  add_savings(loaded, run.control, results);
+  add_offload_references(loaded, run.control, results);
+  results.digest = run.digest;
+  results.events = run.events;
+  return results;
+}
+
+std::vector<std::string> notes_of(const Run& run, const RoutingSource& routing, const Batch& batch) {
+  const Scenario& scenario = run.engine.loaded.scenario;
+  std::vector<std::string> notes = routing_notes(routing, batch, scenario.steps);
+  for (std::string& note : network_notes(scenario)) notes.push_back(std::move(note));
+  return notes;
 }
 
 }  // namespace
@@ -300,8 +323,8 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
                         placement_of(loaded, cluster, routing_source, control.placement), control.placement == nullptr);
   std::optional<Offload> offload;
   if (scenario.offload)
-    offload.emplace(OffloadInput{loaded, cluster, memories, model, batch, routing_source, rebalancer.placement(), memory,
-                                 sim, executor});
+    offload.emplace(OffloadInput{loaded, cluster, memories, model, batch, routing_source, rebalancer.placement(),
+                                 memory, sim, executor});
   Accounts accounts(loaded, cluster);
   Run run{.control = control,
           .speculation = speculation,
@@ -320,19 +343,9 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   bool complete = true;
   for (int32_t step = 0; step < scenario.steps && complete; ++step) complete = run_step(run, step);
 
-  Results results = accounts.results(memory);
-  results.complete = complete;
-  results.rebalancing = rebalancer.results(accounts.steps());
-  results.rerouting = routing_source.rerouting;
-  results.speculation = speculation.result();
-  if (offload) results.offload = offload->result(int64_t(accounts.steps().size()), accounts.total());
-  add_savings(loaded, control, results);
-  add_offload_references(loaded, control, results);
-  results.notes = routing_notes(routing_source, batch, scenario.steps);
-  for (std::string& note : network_notes(scenario)) results.notes.push_back(std::move(note));
-  results.digest = run.digest;
-  results.events = run.events;
+  Results results = results_of(run, routing_source, memory, complete);
   results.tokens_per_step = new_tokens(batch);
+  results.notes = notes_of(run, routing_source, batch);
   if (control.record != nullptr) end_record(*control.record, accounts, std::move(cluster.topology));
   return results;
 }
