@@ -13,6 +13,7 @@
 #include "sim/config/units_text.h"
 #include "sim/moe/batching.h"
 #include "sim/moe/load_prediction.h"
+#include "sim/moe/offload/pipeline.h"
 #include "sim/moe/placement.h"
 #include "sim/moe/prediction.h"
 #include "sim/moe/rebalance.h"
@@ -100,6 +101,7 @@ constexpr Kind kKinds[] = {
     {"predictions", policies<PredictionPolicy>},
     {"batchings", policies<BatchingPolicy>},
     {"schedules", policies<SchedulePolicy>},
+    {"pipeline-orders", policies<PipelineOrder>},
     {"transports", policies<TransportPolicy>},
     {"all-to-alls", policies<AllToAllAlgorithm>},
     {"reductions", policies<ReductionAlgorithm>},

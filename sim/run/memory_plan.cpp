@@ -6,6 +6,7 @@
 
 #include "models/memory.h"
 #include "sim/run/cluster.h"
+#include "sim/run/pipeline.h"
 
 namespace moesim {
 namespace {
@@ -60,6 +61,7 @@ MemoryResult result_of(const MemoryUse& use, Bytes capacity) {
 
 std::vector<MemoryResult> plan_memory(const LoadedScenario& loaded, const Layout& layout, const Batch& batch) {
   const Bytes capacity{int64_t(double(loaded.gpu.memory.count) * loaded.scenario.memory.usable)};
+  if (loaded.scenario.pipeline) return {plan_pipeline_memory(loaded, batch, capacity)};
   const std::vector<int32_t> slots = expert_slots(loaded, layout);
   std::vector<MemoryResult> results;
   for (int32_t gpu = 0; gpu < layout.gpus; ++gpu) {

@@ -16,6 +16,7 @@
 #include "sim/run/link_changes.h"
 #include "sim/run/memory_plan.h"
 #include "sim/run/names.h"
+#include "sim/run/pipeline.h"
 #include "sim/run/placement_input.h"
 #include "sim/run/rebalancer.h"
 #include "sim/run/routing_source.h"
@@ -185,6 +186,7 @@ struct Run {
   RunEngine engine;
   Rebalancer& rebalancer;
   Accounts& accounts;
+  std::optional<Pipeline>& pipeline;
   const std::vector<int32_t>& pools;
   Rng rng;
   Bytes payload;               // of the steps
@@ -215,9 +217,10 @@ bool run_step(Run& run, int32_t step) {
                : CoherentStep{};
   const StepRouting& routing = coherent ? moved.routing : speculated.routing;
   const ShuffleCosts costs = run.speculation.costs();
-  const StepGraph graph = build_step(
-      {run.model, speculated.batch, routing, run.rebalancer.placement(), run.schedule, run.communication, costs, moved},
-      run.rng);
+  const StepInput input{run.model,    speculated.batch,  routing, run.rebalancer.placement(),
+                        run.schedule, run.communication, costs,   moved};
+  const StepGraph graph =
+      run.pipeline ? run.pipeline->step(routing, run.rebalancer.placement()) : build_step(input, run.rng);
   run.payload += graph.payload;
   if (run.control.progress != nullptr) expect_tasks(*run.control.progress, graph.graph, scenario.steps - step);
   const bool links_bound = scenario.network != Fidelity::ideal && !run.rebalancer.migrating();
@@ -248,6 +251,7 @@ bool run_step(Run& run, int32_t step) {
 void check_scenario(const LoadedScenario& loaded) {
   const Cluster cluster = build_cluster(loaded);
   const Batch batch = batch_of(loaded.scenario, cluster.layout);
+  check_pipeline(loaded, cluster);
   plan_memory(loaded, cluster.layout, batch);
   check_placement_file(loaded, cluster.layout);
   check_speculation(loaded, cluster.layout);
@@ -259,6 +263,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   Cluster cluster = build_cluster(loaded);
   const Layout& layout = cluster.layout;
   const Batch batch = batch_of(scenario, layout);
+  check_pipeline(loaded, cluster);
   check_speculation(loaded, layout);
   const std::vector<MemoryResult> memory = plan_memory(loaded, layout, batch);
   const RoutingSource routing_source = routing_of(loaded, layout, batch);
@@ -279,6 +284,8 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   Rebalancer rebalancer({loaded, cluster, routing_source, memory, engine, control.record},
                         placement_of(loaded, cluster, routing_source, control.placement), control.placement == nullptr);
   Accounts accounts(loaded, cluster);
+  std::optional<Pipeline> pipeline;
+  if (scenario.pipeline) pipeline.emplace(loaded, cluster, model, batch, paths);
   Run run{.control = control,
           .speculation = speculation,
           .model = model,
@@ -287,6 +294,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
           .engine = engine,
           .rebalancer = rebalancer,
           .accounts = accounts,
+          .pipeline = pipeline,
           .pools = pools,
           .rng = Rng::stream(scenario.seed, "step"),
           .payload = {},
@@ -301,6 +309,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   results.rerouting = routing_source.rerouting;
   results.speculation = speculation.result();
   add_savings(loaded, control, results);
+  if (pipeline) pipeline->add_to(results);
   results.notes = routing_notes(routing_source, batch, scenario.steps);
   for (std::string& note : network_notes(scenario)) results.notes.push_back(std::move(note));
   results.digest = run.digest;
