@@ -71,8 +71,8 @@ TEST(Cgopipe, PutsOnePageBetweenActivationsAndAttendsTwoAhead) {
   EXPECT_TRUE(plan.one_queue);
   EXPECT_EQ(plan.pages, 4);
   for (int32_t m = 0; m + 1 < 4; ++m) {
-    EXPECT_LT(place(plan, {load, 1, m}), place(plan, {receive, 0, m}));
-    EXPECT_LT(place(plan, {receive, 0, m}), place(plan, {load, 1, m + 1}));
+    EXPECT_LT(place(plan, {receive, 0, m}), place(plan, {load, 1, m}));
+    EXPECT_LT(place(plan, {load, 1, m}), place(plan, {receive, 0, m + 1}));
   }
   EXPECT_LT(place(plan, {attend, 0, 1}), place(plan, {finish, 0, 0}));
   EXPECT_LT(place(plan, {finish, 0, 0}), place(plan, {attend, 0, 2}));
