@@ -79,6 +79,8 @@ void PipelineWriter::finish(int32_t layer, int32_t micro_batch) {
   issue(PipelineWork::finish, layer, micro_batch);
 }
 
+void PipelineWriter::wait() { plan_.tasks.push_back({PipelineWork::wait, 0, 0}); }
+
 PipelinePlan PipelineWriter::take() {
   for (int32_t layer = 0; layer < in_.layers; ++layer) load_layer(first_load(plan_) + layer);
   return std::move(plan_);
@@ -87,7 +89,7 @@ PipelinePlan PipelineWriter::take() {
 void check_plan(const PipelinePlan& plan, const PipelineInput& in) {
   CHECK(plan.pages > 0 && plan.buffers > 0);
   const int32_t first = first_load(plan);
-  std::array<std::vector<bool>, 7> seen;
+  std::array<std::vector<bool>, kPipelineWorks> seen;
   for (std::vector<bool>& of_work : seen) of_work.assign(size_t(in.layers) * size_t(in.micro_batches), false);
   seen[size_t(PipelineWork::load)].assign(size_t(in.layers + first) * size_t(plan.pages), !in.streams);
   for (size_t page = 0; page < size_t(first) * size_t(plan.pages); ++page)
@@ -98,6 +100,7 @@ void check_plan(const PipelinePlan& plan, const PipelineInput& in) {
   };
   for (const PipelineTask& task : plan.tasks) {
     using enum PipelineWork;
+    if (task.work == wait) continue;
     const int32_t parts = task.work == load ? plan.pages : in.micro_batches;
     CHECK(task.part >= 0 && task.part < parts && task.layer >= (task.work == load ? first : 0));
     CHECK(task.layer < in.layers + (task.work == load ? first : 0));
@@ -115,7 +118,7 @@ void check_plan(const PipelinePlan& plan, const PipelineInput& in) {
       CHECK(is_seen(finish, task.layer - plan.buffers, m));
     seen[size_t(task.work)][size_t(task.layer) * size_t(parts) + size_t(task.part)] = true;
   }
-  const std::array<bool, 7> wanted{true, in.fetches, true, in.sends, true, in.receives, true};
+  const std::array<bool, kPipelineWorks> wanted{true, in.fetches, true, in.sends, true, in.receives, true, false};
   for (size_t work = 0; work < seen.size(); ++work)
     CHECK(std::all_of(seen[work].begin(), seen[work].end(), [&](bool is) { return is == wanted[work]; }));
 }

@@ -30,7 +30,9 @@ enum class PipelineWork : uint8_t {
   attend,   // attention between the projections
   receive,  // its result, to the GPU, where the CPU attended
   finish,   // output projection and feed-forward, on the GPU
+  wait,     // for all that was issued before, by all that follows
 };
+constexpr size_t kPipelineWorks = 8;
 
 // Of a micro-batch, or of a page. `load` counts layers on: behind the last one come the first of the next step.
 struct PipelineTask {
@@ -83,6 +85,7 @@ class PipelineWriter {
   void attend(int32_t layer, int32_t micro_batch);   // project to attend; nothing behind the last layer
   void receive(int32_t layer, int32_t micro_batch);  // nothing where it was issued before
   void finish(int32_t layer, int32_t micro_batch);
+  void wait();
 
   PipelinePlan take();  // with the loads that nobody asked for
 
@@ -92,7 +95,7 @@ class PipelineWriter {
 
   const PipelineInput& in_;
   PipelinePlan plan_;
-  std::array<std::vector<bool>, 7> issued_;  // [work][layer * parts + part]
+  std::array<std::vector<bool>, kPipelineWorks> issued_;  // [work][layer * parts + part]
 };
 
 struct PipelineSettings {

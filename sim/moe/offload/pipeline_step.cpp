@@ -38,6 +38,10 @@ class PipelineBuilder {
   PipelinedStep build() {
     count_traffic();
     for (const PipelineTask& task : plan_.tasks) {
+      if (task.work == PipelineWork::wait) {
+        add_wait();
+        continue;
+      }
       const TaskId last = add(task);
       done(task.work, task.layer, task.part) = last;
     }
@@ -95,16 +99,30 @@ class PipelineBuilder {
       case PipelineWork::receive:
         return add_receive(piece);
       case PipelineWork::load:
+      case PipelineWork::wait:
       case PipelineWork::finish:
         break;
     }
     return add_finish(piece);
   }
 
+  // The last task of each queue is waited for, as a queue does one after another.
+  void add_wait() {
+    TaskGraph& graph = result_.step.graph;
+    std::array<TaskId, kLanes> last{};
+    last.fill(kNoTask);
+    for (size_t task = size_t(std::max(0, int32_t(waited_))); task < graph.tasks.size(); ++task)
+      last[index(graph.tasks[task].stream)] = TaskId(int32_t(task));
+    const uint32_t label = graph.tasks.empty() ? 0 : graph.tasks.back().label;
+    waited_ = add_task(graph, {stream_of(kGpu, Lane::compute), kNoPool, 0, {}, label});
+    for (const TaskId before : last) wait_for(waited_, before);
+  }
+
   TaskId add_copy(Lane lane, bool to_gpu, int32_t layer, int32_t part, Bytes bytes) {
     const TaskLabel label{Operation::copy, std::min(layer, llm_.layers - 1), part};
     const Duration gap = to_gpu ? setup_.copy_in_gap : setup_.copy_out_gap;
     const TaskId task = add_task(result_.step.graph, {stream_of(kGpu, lane), kNoPool, 0, gap, pack(label)});
+    wait_for(task, waited_);
     if (bytes == Bytes{}) return task;
     const Message message{to_gpu ? setup_.host : setup_.gpu, to_gpu ? setup_.gpu : setup_.host, bytes};
     add_flow(result_.step.graph, {task, task, message});
@@ -240,10 +258,11 @@ class PipelineBuilder {
   const StepRouting& routing_;
   const Placement& placement_;
   LlmOnGpu gpu_;
-  std::vector<int32_t> moe_layer_;                // [layer] number among the MoE layers, or -1
-  std::vector<std::vector<AttentionData>> data_;  // [layer][micro-batch]
-  std::array<std::vector<TaskId>, 7> done_;       // [work][layer * parts + part]
-  std::vector<Piece> fetched_;                    // in order
+  std::vector<int32_t> moe_layer_;                        // [layer] number among the MoE layers, or -1
+  std::vector<std::vector<AttentionData>> data_;          // [layer][micro-batch]
+  std::array<std::vector<TaskId>, kPipelineWorks> done_;  // [work][layer * parts + part]
+  std::vector<Piece> fetched_;                            // in order
+  TaskId waited_ = kNoTask;                               // since when copies may begin
   PipelinedStep result_;
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/config/json.h"
+#include "sim/config/reader.h"
 #include "sim/core/check.h"
 #include "sim/core/random.h"
 #include "sim/moe/offload/pipeline.h"
@@ -89,6 +91,19 @@ TEST(Layerwise, LoadsTheNextLayerWhileThisOneIsComputed) {
   EXPECT_LT(place(plan, {load, 1, 0}), place(plan, {project, 0, 0}));
   EXPECT_LT(place(plan, {fetch, 0, 1}), place(plan, {finish, 0, 0}));
   EXPECT_LT(place(plan, {fetch, 1, 0}), place(plan, {finish, 0, 1}));
+}
+
+// One wait a micro-batch and layer.
+TEST(Layerwise, WaitsAfterEachMicroBatchWhereToldSo) {
+  const JsonNode options = parse_json("{\"policy\": \"layerwise\", \"wait\": true}", "options");
+  PolicyChoice<PipelineOrder> choice;
+  std::vector<Fault> faults;
+  choice.read(options, Place{}, faults);
+  ASSERT_TRUE(faults.empty());
+  Rng rng(1);
+  const PipelinePlan plan = choice.decide(two_layers(3), rng);
+  check_plan(plan, two_layers(3));
+  EXPECT_EQ(std::count(plan.tasks.begin(), plan.tasks.end(), PipelineTask{PipelineWork::wait, 0, 0}), 2 * 3);
 }
 
 TEST(OnDemand, HasRoomForOneLayerAndLoadsItWhenItIsDue) {
