@@ -7,6 +7,7 @@
 
 #include "models/memory.h"
 #include "sim/run/cluster.h"
+#include "sim/run/pipeline.h"
 
 namespace moesim {
 namespace {
@@ -69,6 +70,7 @@ Bytes offload_room(const OffloadConfig& config, Bytes hosted, Bytes left) {
 
 std::vector<MemoryResult> plan_memory(const LoadedScenario& loaded, const Layout& layout, const Batch& batch) {
   const Bytes capacity{int64_t(double(loaded.gpu.memory.count) * loaded.scenario.memory.usable)};
+  if (loaded.scenario.pipeline) return {plan_pipeline_memory(loaded, batch, capacity)};
   const std::vector<int32_t> slots = expert_slots(loaded, layout);
   std::vector<MemoryResult> results;
   for (int32_t gpu = 0; gpu < layout.gpus; ++gpu) {

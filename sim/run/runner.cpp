@@ -17,6 +17,7 @@
 #include "sim/run/memory_plan.h"
 #include "sim/run/names.h"
 #include "sim/run/offload/offload.h"
+#include "sim/run/pipeline.h"
 #include "sim/run/placement_input.h"
 #include "sim/run/rebalancer.h"
 #include "sim/run/routing_source.h"
@@ -199,6 +200,7 @@ struct Run {
   Offload* offload;  // none where all experts are in the GPUs
   Rebalancer& rebalancer;
   Accounts& accounts;
+  std::optional<Pipeline>& pipeline;
   const std::vector<int32_t>& pools;
   Rng rng;
   Bytes payload;               // of the steps
@@ -229,9 +231,11 @@ bool run_step(Run& run, int32_t step) {
                : CoherentStep{};
   const StepRouting& routing = coherent ? moved.routing : speculated.routing;
   const ShuffleCosts costs = run.speculation.costs();
-  const StepGraph graph = build_step({run.model, speculated.batch, routing, run.rebalancer.placement(), run.schedule,
-                                      run.communication, costs, moved, run.offload != nullptr},
-                                     run.rng);
+  const StepInput input{
+      run.model, speculated.batch,      routing, run.rebalancer.placement(), run.schedule, run.communication, costs,
+      moved,     run.offload != nullptr};
+  const StepGraph graph =
+      run.pipeline ? run.pipeline->step(routing, run.rebalancer.placement()) : build_step(input, run.rng);
   if (run.offload != nullptr) run.offload->begin_step(step, routing, graph);
   run.payload += graph.payload;
   if (run.control.progress != nullptr) expect_tasks(*run.control.progress, graph.graph, scenario.steps - step);
@@ -271,6 +275,7 @@ Results results_of(const Run& run, const RoutingSource& routing, const std::vect
     results.offload = run.offload->result(int64_t(run.accounts.steps().size()), run.accounts.total());
   add_savings(loaded, run.control, results);
   add_offload_references(loaded, run.control, results);
+  if (run.pipeline) run.pipeline->add_to(results);
   results.digest = run.digest;
   results.events = run.events;
   return results;
@@ -288,6 +293,7 @@ std::vector<std::string> notes_of(const Run& run, const RoutingSource& routing, 
 void check_scenario(const LoadedScenario& loaded) {
   const Cluster cluster = build_cluster(loaded);
   const Batch batch = batch_of(loaded.scenario, cluster.layout);
+  check_pipeline(loaded, cluster);
   check_offload(loaded, cluster.layout, plan_memory(loaded, cluster.layout, batch));
   check_placement_file(loaded, cluster.layout);
   check_speculation(loaded, cluster.layout);
@@ -299,6 +305,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   Cluster cluster = build_cluster(loaded);
   const Layout& layout = cluster.layout;
   const Batch batch = batch_of(scenario, layout);
+  check_pipeline(loaded, cluster);
   check_speculation(loaded, layout);
   const std::vector<MemoryResult> memory = plan_memory(loaded, layout, batch);
   check_offload(loaded, layout, memory);
@@ -326,6 +333,8 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
     offload.emplace(OffloadInput{loaded, cluster, memories, model, batch, routing_source, rebalancer.placement(),
                                  memory, sim, executor});
   Accounts accounts(loaded, cluster);
+  std::optional<Pipeline> pipeline;
+  if (scenario.pipeline) pipeline.emplace(loaded, cluster, model, batch, paths);
   Run run{.control = control,
           .speculation = speculation,
           .model = model,
@@ -335,6 +344,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
           .offload = offload ? &*offload : nullptr,
           .rebalancer = rebalancer,
           .accounts = accounts,
+          .pipeline = pipeline,
           .pools = pools,
           .rng = Rng::stream(scenario.seed, "step"),
           .payload = {},
