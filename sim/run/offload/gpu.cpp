@@ -42,8 +42,10 @@ OffloadGpu::OffloadGpu(const OffloadShared& shared, GpuId gpu, const Ends& ends,
               {this, &OffloadGpu::admit, &OffloadGpu::arrived, &OffloadGpu::copying}),
       bus_(*shared.loaded.scenario.cluster.node.pcie),
       rng_(Rng::stream(shared.loaded.scenario.seed, fmt::format("offload {}", int32_t(gpu)))) {
+  socket.engines.push_back(&engine_);
   copies_.resize(shape.item_bytes.size());
   chosen_.resize(size_t(shape.layers));
+  now_.layer = shape.layers - 1;  // what comes next is the first
   if (config_.warm) level_.fill_by_popularity();
   forecast_ = [this](int32_t layer) {
     return shared_.forecasts.forecast(group_, layer, running_ ? now_.layer + 1 : 0);
@@ -122,9 +124,9 @@ void OffloadGpu::describe_work() {
     if (now_.rows[i] == 0) continue;
     if (!works_.empty() && works_.back().expert == hosted[i]) {  // a second copy in the placement, one here
       works_.back() = work_of(now_.layer, hosted[i], works_.back().tokens + now_.rows[i]);
-      continue;
+    } else {
+      works_.push_back(work_of(now_.layer, hosted[i], now_.rows[i]));
     }
-    works_.push_back(work_of(now_.layer, hosted[i], now_.rows[i]));
     works_.back().weight = double(now_.scores[size_t(hosted[i])]);
   }
 }
@@ -180,7 +182,9 @@ void OffloadGpu::to_gpu(const ExpertWork& work, int64_t rank) {
   if (level_.present(item)) return;
   if (!copy.under_way) return submit_copy(item, rank, true);
   copy.wanted = true;
-  if (!copy.whole) engine_.set_urgency(copy.id, rank);
+  if (copy.whole) return;
+  engine_.set_urgency(copy.id, rank);
+  socket_.store->hurry(item, rank);
 }
 
 void OffloadGpu::submit_copy(ExpertItem item, int64_t urgency, bool wanted) {
@@ -195,7 +199,7 @@ bool OffloadGpu::drop_copy(ExpertItem item) {
   Copy& copy = copies_[size_t(item)];
   if (!copy.under_way || level_.reserved(item) || !engine_.cancel(copy.id)) return false;
   copy.under_way = false;
-  socket_.store->let_go(item);
+  socket_.store->let_go(item, false);
   return true;
 }
 
@@ -203,7 +207,7 @@ bool OffloadGpu::admit(void* gpu, uint64_t item) { return static_cast<OffloadGpu
 
 bool OffloadGpu::make_room(ExpertItem item) {
   Copy& copy = copies_[size_t(item)];
-  if (!level_.reserve(item, !copy.wanted, running_ ? now_.layer : 0, sight())) return false;
+  if (!level_.reserve(item, !copy.wanted, now_.layer, sight())) return false;
   copy.prefetched = !copy.wanted;
   (copy.wanted ? shared_.sums.demanded : shared_.sums.prefetched) += bytes_of_item(item);
   return true;
@@ -226,7 +230,7 @@ void OffloadGpu::take_chunk(ExpertItem item, Bytes so_far) {
   shared_.sums.bus.add(shared_.sim.now(), chunk);
   shared_.sums.dram.add(shared_.sim.now(), chunk);
   if (so_far < bytes) return;
-  socket_.store->let_go(item);
+  socket_.store->let_go(item, true);
   copies_[size_t(item)].whole = true;
   shared_.sim.after<&OffloadGpu::landed>(shared_.costs.decode(item), *this, uint64_t(item));
 }

@@ -53,6 +53,7 @@ struct OffloadSocket {
   std::unique_ptr<PacedServer> cpu;
   HostStore* store = nullptr;  // of its server
   int32_t copying = 0;         // GPUs to which it copies
+  std::vector<CopyEngine*> engines{};  // of its GPUs
 };
 
 // What a layer asks of a GPU.
@@ -62,7 +63,6 @@ struct OffloadLayer {
   int32_t layer = 0;              // MoE layer
   std::span<const int64_t> rows;  // tokens of each expert that it hosts, in their order
   std::span<const float> scores;  // of the gate, [expert], summed over tokens
-  int64_t tokens = 0;             // of the GPU's step
   bool has_prefill = false;
   Duration beside;  // shared experts, regrouping
 };

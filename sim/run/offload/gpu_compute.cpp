@@ -49,7 +49,8 @@ void OffloadGpu::set_pace() {
   const double shortage = std::max(1.0, asked / both.memory.bytes_per_s);
   // Of several copies the network knows that they share the memory.
   const double alone = std::max(1.0, copies / both.memory.bytes_per_s);
-  engine_.set_slowdown(computes ? both.copies_beside_cpu * shortage / alone : 1);
+  for (CopyEngine* engine : socket_.engines)
+    engine->set_slowdown(computes ? both.copies_beside_cpu * shortage / alone : 1);
   if (computes) socket_.cpu->set_pace(socket_.copying == 0 ? 1 : 1 / (both.cpu_beside_copies * shortage));
 }
 
@@ -60,7 +61,7 @@ void OffloadGpu::cpu_done(uint32_t job) {
     level_.unpin(done.item);
     engine_.retry();
   } else {
-    socket_.store->let_go(done.item);
+    socket_.store->let_go(done.item, true);
     shared_.sums.dram.add(shared_.sim.now(), bytes_of_item(done.item));
   }
   set_pace();
