@@ -45,6 +45,7 @@ OffloadGpu::OffloadGpu(const OffloadShared& shared, GpuId gpu, const Ends& ends,
   socket.engines.push_back(&engine_);
   copies_.resize(shape.item_bytes.size());
   chosen_.resize(size_t(shape.layers));
+  for (const Bytes bytes : shape.item_bytes) hosted_.push_back(bytes > Bytes{} ? 1 : 0);
   now_.layer = shape.layers - 1;  // what comes next is the first
   if (config_.warm) level_.fill_by_popularity();
   forecast_ = [this](int32_t layer) {
@@ -272,6 +273,7 @@ void OffloadGpu::prefetch(int32_t layer) {
                          .past = shared_.past,
                          .chosen = std::span(chosen_).first(size_t(layer + 1)),
                          .present = level_.taken(),
+                         .hosted = hosted_,
                          .places = level_.places(),
                          .copy = transfer_time(level_.largest(), bus_),
                          .window = interval_,
@@ -279,8 +281,7 @@ void OffloadGpu::prefetch(int32_t layer) {
                          .layer_time = layer_time_};
   int64_t rank = 0;
   for (const ExpertItem item : config_.prefetch.step(prefetch_, in, rng_)) {
-    if (level_.taken()[size_t(item)] != 0 || copies_[size_t(item)].under_way || bytes_of_item(item) == Bytes{})
-      continue;
+    if (level_.taken()[size_t(item)] != 0 || copies_[size_t(item)].under_way || hosted_[size_t(item)] == 0) continue;
     submit_copy(item, kPrefetchUrgency + rank++, false);
     prefetches_.push_back(item);
   }

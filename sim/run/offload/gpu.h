@@ -154,6 +154,7 @@ class OffloadGpu {
   Rng rng_;
   PrefetchState prefetch_;
 
+  std::vector<uint8_t> hosted_;         // [item]
   std::vector<Copy> copies_;            // [item]
   std::vector<ExpertItem> prefetches_;  // that may not have begun
   std::function<std::span<const float>(int32_t layer)> forecast_;
