@@ -46,6 +46,7 @@ OffloadGpu::OffloadGpu(const OffloadShared& shared, GpuId gpu, const Ends& ends,
   copies_.resize(shape.item_bytes.size());
   chosen_.resize(size_t(shape.layers));
   for (const Bytes bytes : shape.item_bytes) hosted_.push_back(bytes > Bytes{} ? 1 : 0);
+  eager_ = shared.loaded.scenario.launch == Launch::eager;
   now_.layer = shape.layers - 1;  // what comes next is the first
   if (config_.warm) level_.fill_by_popularity();
   forecast_ = [this](int32_t layer) {
@@ -73,6 +74,9 @@ void OffloadGpu::begin_layer(const OffloadLayer& layer) {
   cpu_left_ = deferred_left_;
   deferred_left_ = 0;
   beside_ = layer.beside;
+  CHECK(!host_open_);
+  host_open_ = eager_;
+  host_free_ = begun;
   if (shared_.future != nullptr) shared_.future->begin_layer(gpu_, layer.layer);
   need_experts();
   describe_work();
@@ -83,6 +87,7 @@ void OffloadGpu::begin_layer(const OffloadLayer& layer) {
     follow(plan);
   }
   prefetch(layer.layer);
+  if (eager_) shared_.sim.at<&OffloadGpu::end_host>(host_free_, *this);
   advance();
 }
 
@@ -163,25 +168,28 @@ ExpertScheduleInput OffloadGpu::schedule_input(int32_t layer, std::span<const Ex
   return in;
 }
 
+// The host launches copies, then the GPU's experts; the CPU begins when it has.
 void OffloadGpu::follow(const ExpertPlan& plan) {
   int64_t rank = 0;
   first_on_cpu_ = true;
-  for (const PlannedExpert& planned : plan.order) {
-    const ExpertWork& work = works_[size_t(planned.index)];
-    if (planned.place == ExpertPlace::gpu)
-      to_gpu(work, rank++);
-    else
-      to_cpu(work, planned.place == ExpertPlace::deferred);
-  }
+  for (const PlannedExpert& planned : plan.order)
+    if (planned.place == ExpertPlace::gpu) to_gpu(works_[size_t(planned.index)], rank++);
+  launch_experts();
+  for (const PlannedExpert& planned : plan.order)
+    if (planned.place != ExpertPlace::gpu)
+      to_cpu(works_[size_t(planned.index)], planned.place == ExpertPlace::deferred);
 }
 
 void OffloadGpu::to_gpu(const ExpertWork& work, int64_t rank) {
   ++shared_.sums.on_gpu;
   const ExpertItem item = shared_.hosted.item(now_.layer, work.expert);
-  queue_.push_back({item, work.tokens});
+  queue_.push_back({item, work.tokens, {}, {}});
   Copy& copy = copies_[size_t(item)];
   if (level_.present(item)) return;
-  if (!copy.under_way) return submit_copy(item, rank, true);
+  if (!copy.under_way) {
+    submit_copy(item, rank, true);
+    return launch_copy(item);
+  }
   copy.wanted = true;
   if (copy.whole) return;
   engine_.set_urgency(copy.id, rank);
@@ -190,9 +198,11 @@ void OffloadGpu::to_gpu(const ExpertWork& work, int64_t rank) {
 
 void OffloadGpu::submit_copy(ExpertItem item, int64_t urgency, bool wanted) {
   socket_.store->want(item, urgency);
-  const Bytes ready = socket_.store->ready(item);
+  // The host has prefetches launched by a thread of its own.
+  const bool launched = !wanted || !shared_.costs.launches();
+  const Bytes ready = launched ? socket_.store->ready(item) : Bytes{};
   const CopyId id = engine_.submit({ends_.host, ends_.gpu, bytes_of_item(item), urgency, ready, uint64_t(item)});
-  copies_[size_t(item)] = {id, true, false, wanted, false};
+  copies_[size_t(item)] = {id, true, false, wanted, false, launched};
 }
 
 // Forgets a copy that has not begun.
@@ -254,7 +264,7 @@ void OffloadGpu::landed(uint64_t payload) {
 
 void OffloadGpu::host_ready(ExpertItem item, Bytes so_far) {
   const Copy& copy = copies_[size_t(item)];
-  if (copy.under_way && !copy.whole) engine_.feed(copy.id, so_far);
+  if (copy.under_way && !copy.whole && copy.launched) engine_.feed(copy.id, so_far);
   if (so_far < bytes_of_item(item)) return;
   for (uint32_t job = 0; job < jobs_.size(); ++job)
     if (jobs_[job].waiting && jobs_[job].item == item) start_cpu(job);

@@ -140,6 +140,7 @@ void Offload::begin_layer(GraphId graph, TaskId task) {
   const TaskLabel label = unpack_label(what.label);
   CHECK(label.operation == Operation::experts);
   const GpuId gpu{int32_t(what.stream) / int32_t(kLanes)};
+  if (size_t(what.stream) % kLanes == size_t(Lane::host)) return gpus_[index(gpu)]->begin_host(graph, task);
   const int32_t layer = moe_layer_[size_t(label.layer)];
   const Layout& layout = in_.cluster.layout;
   add_scores(layout.expert_group(gpu), layer);

@@ -10,8 +10,8 @@ namespace {
 constexpr double kBus = 125.82912e-6;
 constexpr double kPicoseconds = 50e-12;  // what roundings may add up to
 
-const std::vector<std::string> kAllThere = {"/offload/resident=1"};
-const std::vector<std::string> kHalf = {"/offload/resident=0.5"};  // of two experts, the more popular one
+const std::vector<std::string> kAllThere = {"/offload/gpu_expert=100 us", "/offload/resident=1"};
+const std::vector<std::string> kHalf = {"/offload/gpu_expert=100 us", "/offload/resident=0.5"};
 
 std::vector<std::string> with(std::vector<std::string> settings, const std::vector<std::string>& more) {
   settings.insert(settings.end(), more.begin(), more.end());
