@@ -292,6 +292,7 @@ void OffloadGpu::prefetch(int32_t layer) {
   int64_t rank = 0;
   for (const ExpertItem item : config_.prefetch.step(prefetch_, in, rng_)) {
     if (level_.taken()[size_t(item)] != 0 || copies_[size_t(item)].under_way || hosted_[size_t(item)] == 0) continue;
+    if (level_.places()[size_t(item / shared_.hosted.experts)] == 0) continue;
     submit_copy(item, kPrefetchUrgency + rank++, false);
     prefetches_.push_back(item);
   }

@@ -85,24 +85,22 @@ void OffloadGpu::cpu_done(uint32_t job) {
 void OffloadGpu::advance() {
   if (!running_ || gpu_busy_) return;
   const auto is_ready = [&](const Queued& queued) { return level_.present(queued.item); };
-  const auto end = shared_.costs.launches() && !queue_.empty() ? queue_.begin() + 1 : queue_.end();
-  if (beside_ > Duration{} || std::any_of(queue_.begin(), end, is_ready)) return run_ready();
+  if (beside_ > Duration{} || std::any_of(queue_.begin(), queue_.end(), is_ready)) return run_ready();
   if (!queue_.empty()) return stall_from_now(false);
   if (cpu_left_ > 0) return stall_from_now(true);
   finish_layer();
 }
 
 // All experts that are there run in one grouped kernel, or one by one where the scenario says what each takes, or the
-// host launches them: then in the order of launches.
+// host launches them.
 void OffloadGpu::run_ready() {
   if (stalled_) end_stall(last_landed_late_ ? StallCause::late : StallCause::copy);
   computing_.clear();
   rows_.clear();
-  const bool in_order = shared_.costs.launches().has_value();
-  const bool one_by_one = in_order || config_.gpu_expert.has_value();
+  const bool is_launched = shared_.costs.launches().has_value();
+  const bool one_by_one = is_launched || config_.gpu_expert.has_value();
   for (auto queued = queue_.begin(); queued != queue_.end() && !(one_by_one && !computing_.empty());) {
     if (!level_.present(queued->item)) {
-      if (in_order) break;
       ++queued;
       continue;
     }
@@ -117,7 +115,7 @@ void OffloadGpu::run_ready() {
   else if (!rows_.empty())
     time += shared_.costs.together_on_gpu(rows_);
   time = on_this_gpu(time);
-  if (in_order && !computing_.empty()) time = launched_time(computing_.front(), time);
+  if (is_launched && !computing_.empty()) time = launched_time(computing_.front(), time);
   shared_.sums.gpu += time;
   gpu_busy_ = true;
   shared_.sim.after<&OffloadGpu::gpu_done>(time, *this);

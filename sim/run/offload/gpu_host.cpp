@@ -29,9 +29,12 @@ void OffloadGpu::copy_launched(uint64_t item) {
   engine_.feed(copy.id, socket_.store->ready(ExpertItem(item)));
 }
 
+// Those that are there first.
 void OffloadGpu::launch_experts() {
   const auto& launches = shared_.costs.launches();
   if (!launches) return;
+  std::stable_partition(queue_.begin(), queue_.end(),
+                        [&](const Queued& queued) { return level_.present(queued.item); });
   for (Queued& queued : queue_) {
     queued.first_launch = host_free_ + time_of_launch(launches->expert, launches->kernels, 0);
     queued.last_launch = host_free_ = host_free_ + launches->expert;
