@@ -291,10 +291,11 @@ std::vector<std::string> notes_of(const Run& run, const RoutingSource& routing, 
 }  // namespace
 
 void check_scenario(const LoadedScenario& loaded) {
-  const Cluster cluster = build_cluster(loaded);
+  Cluster cluster = build_cluster(loaded);
   const Batch batch = batch_of(loaded.scenario, cluster.layout);
   check_pipeline(loaded, cluster);
   check_offload(loaded, cluster.layout, plan_memory(loaded, cluster.layout, batch));
+  if (loaded.scenario.offload) add_host_memories(loaded, cluster);
   check_placement_file(loaded, cluster.layout);
   check_speculation(loaded, cluster.layout);
   link_changes_of(loaded, cluster.topology);

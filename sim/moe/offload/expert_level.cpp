@@ -107,9 +107,8 @@ bool ExpertLevel::reserve(ExpertItem item, bool prefetched, int32_t layer, const
   Part& part = part_of(item);
   const Bytes bytes = shape_.item_bytes[size_t(item)];
   const Bytes room = shape_.part_bytes[size_t(part_index(item))];
-  if (bytes > room) return false;
-  while (part.used + bytes > room)
-    if (!evict_one(item, layer, sight)) return false;
+  if (part.used + bytes > room + may_leave(part)) return false;  // nobody leaves for nothing
+  while (part.used + bytes > room) evict_one(item, layer, sight);
   part.used += bytes;
   used_ += bytes;
   CHECK(part.used <= room);
@@ -151,17 +150,25 @@ CacheEvent ExpertLevel::event(CacheEventKind kind, int32_t layer, ExpertItem ite
   event.top_k = shape_.top_k;
   event.layer = layer;
   event.item = item;
-  if (item != kNoItem) event.places = places_[size_t(item / shape_.experts)];
+  event.places = places_[size_t(item == kNoItem ? layer : item / shape_.experts)];
+  event.part_of_layer = shape_.part_of_layer;
   event.past_load = shape_.past_load;
   event.part_of_layer = shape_.part_of_layer;
   return event;
 }
 
-bool ExpertLevel::evict_one(ExpertItem for_item, int32_t layer, const Sight& sight) {
+Bytes ExpertLevel::may_leave(const Part& part) const {
+  Bytes bytes;
+  for (const ExpertItem item : part.present)
+    if (pins_[size_t(item)] == 0) bytes += shape_.item_bytes[size_t(item)];
+  return bytes;
+}
+
+void ExpertLevel::evict_one(ExpertItem for_item, int32_t layer, const Sight& sight) {
   candidates_.clear();
   for (const ExpertItem item : part_of(for_item).present)
     if (pins_[size_t(item)] == 0) candidates_.push_back(item);
-  if (candidates_.empty()) return false;
+  CHECK(!candidates_.empty());
   CacheEvent choice = event(CacheEventKind::choose, layer, for_item);
   choice.candidates = candidates_;
   choice.next_use = sight.next_use;
@@ -169,7 +176,6 @@ bool ExpertLevel::evict_one(ExpertItem for_item, int32_t layer, const Sight& sig
   const ExpertItem leaves = policy_.step(cache_, choice, rng_);
   CHECK(std::binary_search(candidates_.begin(), candidates_.end(), leaves));
   evict(leaves, layer);
-  return true;
 }
 
 void ExpertLevel::evict(ExpertItem item, int32_t layer) {

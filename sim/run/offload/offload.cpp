@@ -112,7 +112,11 @@ Bytes Offload::room_of(GpuId gpu, const LevelShape& shape) const {
   const Bytes all = std::accumulate(shape.item_bytes.begin(), shape.item_bytes.end(), Bytes{});
   if (config_.bits && config_.resident) room = {std::llround(*config_.resident * double(all.count))};
   const Bytes largest = *std::max_element(shape.item_bytes.begin(), shape.item_bytes.end());
-  const std::string fault = cache_fault(in_.loaded, room.count, largest.count);
+  if (largest == Bytes{}) return room;  // it hosts none
+  const int64_t whole_items = std::min<int64_t>(config_.whole_layers, shape.layers) * shape.experts;
+  const Bytes whole =
+      std::accumulate(shape.item_bytes.begin(), shape.item_bytes.begin() + whole_items, Bytes{});
+  const std::string fault = cache_fault(in_.loaded, {room, largest, whole});
   if (!fault.empty()) throw ConfigError(in_.loaded.source, {fault_at(in_.loaded.root, "/offload", fault)});
   return room;
 }
@@ -136,6 +140,7 @@ void Offload::begin_layer(GraphId graph, TaskId task) {
   const TaskLabel label = unpack_label(what.label);
   CHECK(label.operation == Operation::experts);
   const GpuId gpu{int32_t(what.stream) / int32_t(kLanes)};
+  if (size_t(what.stream) % kLanes == size_t(Lane::host)) return gpus_[index(gpu)]->begin_host(graph, task);
   const int32_t layer = moe_layer_[size_t(label.layer)];
   const Layout& layout = in_.cluster.layout;
   add_scores(layout.expert_group(gpu), layer);
@@ -192,7 +197,7 @@ void Offload::host_ready(void* offload, int32_t node, ExpertItem item, Bytes so_
 
 Bytes Offload::sent() const {
   Bytes sent;
-  for (const auto& gpu : gpus_) sent += gpu->engine().carried() + gpu->engine().on_the_way();
+  for (const auto& gpu : gpus_) sent += gpu->engine().sent();
   for (const auto& store : stores_) sent += store->sent();
   return sent;
 }

@@ -40,7 +40,7 @@ class Offload {
   // Before the graph of the step is submitted; both must live as long as the step.
   void begin_step(int64_t step, const StepRouting& routing, const StepGraph& graph);
 
-  Bytes sent() const;    // payload so far, chunks under way included
+  Bytes sent() const;    // payload so far, what the network has of chunks under way included
   bool copying() const;  // a chunk is under way
   OffloadResult result(int64_t steps, Duration total) const;
 
@@ -80,8 +80,15 @@ class Offload {
 // memories too small for the experts, parts of a run that know nothing of offloading.
 void check_offload(const LoadedScenario& loaded, const Layout& layout, const std::vector<MemoryResult>& memory);
 
-// What is wrong with a cache of `room` bytes whose largest expert takes `expert`; empty where nothing is.
-std::string cache_fault(const LoadedScenario& loaded, int64_t room, int64_t expert);
+// A GPU's memory for experts.
+struct CacheRoom {
+  Bytes all;
+  Bytes expert;  // the largest
+  Bytes whole;   // experts of the whole layers
+};
+
+// What is wrong with it; empty where nothing is.
+std::string cache_fault(const LoadedScenario& loaded, const CacheRoom& room);
 
 // The same scenario with a cache that reads the future, and with prefetches that are never wrong; what they give is
 // what better policies could gain at most. Empty where there is no offloading, or nobody asked.
