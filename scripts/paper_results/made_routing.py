@@ -86,6 +86,11 @@ def trace_with_homes(spec):
     return trace, ids
 
 
+def trace_of_choices(spec):
+    """[token][layer][1]: the expert of each token as listed, first those of the past, then those that steps read."""
+    return [[[expert]] * spec.get("layers", 1) for expert in spec["past"] + spec["read"]]
+
+
 def npy(type_name, shape, data):
     head = f"{{'descr': '{type_name}', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
     head += " " * (-(len(head) + 11) % 64) + "\n"

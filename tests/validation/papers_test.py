@@ -101,6 +101,10 @@ class MadeRouting(unittest.TestCase):
         self.assertAlmostEqual(at_home, 0.6, delta=0.015)  # four deviations of 18,000 draws
         self.assertTrue(all(len(set(layer)) == 3 for layers in trace for layer in layers))
 
+    def test_listed_choices_are_those_of_all_layers_and_the_past_comes_first(self):
+        made = made_routing.trace_of_choices({"layers": 2, "past": [3], "read": [0, 2]})
+        self.assertEqual(made, [[[3], [3]], [[0], [0]], [[2], [2]]])
+
     def test_balanced_affinity_makes_all_experts_equally_popular(self):
         made = made_routing.problem_with_affinity({"affinity": "log_normal", "sigma": 1.0, "experts": 4, "layers": 3,
                                                    "gpus": 2, "tokens": 400000, "seed": 1})
