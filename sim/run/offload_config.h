@@ -79,6 +79,7 @@ struct OffloadConfig {
   int32_t whole_layers = 0;
   bool warm = true;
   PolicyChoice<PrefetchPolicy> prefetch{"none"};
+  bool whole_prefetches = false;
   PolicyChoice<PredictionPolicy> prediction{"combined"};
   PolicyChoice<ExpertSchedulePolicy> schedule{"on_demand"};
   OffloadCpuConfig cpu;
@@ -107,6 +108,9 @@ void fields(Visitor& v, OffloadConfig& s) {
   v.optional("warm", s.warm,
              "the most popular experts of the training part lie there before the first step; else none");
   v.optional("prefetch", s.prefetch, "which experts are copied before tokens are routed to them");
+  v.optional("whole_prefetches", s.whole_prefetches,
+             "a layer's experts begin when all that was prefetched for the layer has arrived, needed or not: where the "
+             "copies of a layer are waited for together");
   v.optional("prediction", s.prediction, "how their need is predicted; it learns from the training part");
   v.optional("schedule", s.schedule, "where an expert runs, and in which order");
   v.optional("cpu", s.cpu, "the processor beside the GPU that may compute experts");
