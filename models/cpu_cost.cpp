@@ -29,10 +29,12 @@ CpuThreadsParameters by_both(const CpuThreadsParameters& fewer, const CpuThreads
           FlopRate{law.rate(fewer.compute.flop_per_s, more.compute.flop_per_s)}};
 }
 
-CpuThreadsParameters in_proportion(const CpuThreadsParameters& only, int32_t threads) {
+CpuThreadsParameters by_known_powers(const CpuThreadsParameters& only, int32_t threads) {
   const double part = std::min(1.0, double(threads) / double(only.threads));
-  return {threads, Rate{only.memory.bytes_per_s * part}, Rate{only.cache.bytes_per_s * part},
-          FlopRate{only.compute.flop_per_s * part}};
+  const double memory = exact_pow(part, kMemoryThreadsPower);
+  const double cache = exact_pow(part, kCacheThreadsPower);
+  return {threads, Rate{only.memory.bytes_per_s * memory}, Rate{only.cache.bytes_per_s * cache},
+          FlopRate{only.compute.flop_per_s * cache}};
 }
 
 }  // namespace
@@ -41,7 +43,7 @@ CpuThreadsParameters cpu_threads(const CpuParameters& cpu, int32_t threads) {
   CHECK(!cpu.threads.empty());
   for (const CpuThreadsParameters& measured : cpu.threads)
     if (measured.threads == threads) return measured;
-  if (cpu.threads.size() == 1) return in_proportion(cpu.threads.front(), threads);
+  if (cpu.threads.size() == 1) return by_known_powers(cpu.threads.front(), threads);
   size_t more = 1;
   while (more + 1 < cpu.threads.size() && cpu.threads[more].threads < threads) ++more;
   return by_both(cpu.threads[more - 1], cpu.threads[more], threads);
@@ -57,6 +59,14 @@ Duration cpu_experts_time(const CpuParameters& cpu, const CpuExperts& work) {
   const double flops = 6.0 * double(work.tokens) * double(work.d) * double(work.f);
   const double computing_s = flops / rates.compute.flop_per_s;
   return Duration{work.experts * (cpu.expert + duration_of_seconds(fourth_norm(reading_s, computing_s))).ps};
+}
+
+Duration issue_expert_time(const HostParameters& host, const CpuParameters& cpu, int32_t threads) {
+  CHECK(host.issue_expert.has_value());
+  CHECK(threads > 0);
+  if (cpu.threads.empty() || host.issue_expert_power == 0) return *host.issue_expert;
+  const double part = double(threads) / double(cpu.threads.back().threads);
+  return duration_of_seconds(host.issue_expert->seconds() * exact_pow(part, host.issue_expert_power));
 }
 
 }  // namespace moesim

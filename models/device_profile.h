@@ -36,6 +36,10 @@ struct HostParameters {
   // Of all kernels of one expert in a loop over experts, which takes slices of its weights and waits for its copy.
   // Where nothing is said, of each kernel as of any.
   std::optional<Duration> issue_expert{};
+  // Launches take longer where the CPU's part has more threads: issue_expert is at the most that CpuParameters has, and
+  // goes by this power of their number.
+  double issue_expert_power = 0;
+  Duration issue_copy{};  // of one copy of a loop over experts
 };
 
 template <class Visitor>
@@ -50,6 +54,9 @@ void fields(Visitor& v, HostParameters& s) {
              "host time of each MoE layer beside its kernels, where several ranks run eagerly");
   v.optional("issue_expert", s.issue_expert, range,
              "host time of all kernels of one expert, where experts run one by one; not said: as of other kernels");
+  v.optional("issue_expert_power", s.issue_expert_power, between(0.0, 2.0),
+             "power of the number of CPU threads by which issue_expert goes, which is at the most that were measured");
+  v.optional("issue_copy", s.issue_copy, range, "host time of one copy of an expert");
 }
 
 // A copy by a copy engine: latency + bytes / rate. Of copies in a row the first alone has the latency; each takes gap +
@@ -98,8 +105,7 @@ void fields(Visitor& v, CpuThreadsParameters& s) {
   v.required("compute", s.compute, above(FlopRate{0}), "rate of products where many tokens share weights");
 }
 
-// Experts computed by the host's CPU, in bf16: wake_up + the larger of bytes over memory or cache rate and flops over
-// the compute rate. Rates are powers of the number of threads.
+// Experts computed by the host's CPU: cpu_cost.h has the formula.
 struct CpuParameters {
   std::vector<CpuThreadsParameters> threads;  // rising; for others see cpu_threads()
   Bytes cache;                                // as much of all experts' weights comes from the last-level cache

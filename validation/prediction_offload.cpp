@@ -1,6 +1,7 @@
-// A MoE layer with experts in GPU memory, in host memory and on the CPU, as tasks: copies run in a row from the start;
-// the host issues the experts that are resident, then those that are copied, each of which waits for its copy; then the
-// same host thread computes the CPU's experts. What copies take the host is part of their latency.
+// A MoE layer with experts in GPU memory, in host memory and on the CPU, as tasks: the host issues the copies, which
+// run in a row, then the experts that are resident, then those that are copied, each of which waits for its copy; then
+// the same host thread computes the CPU's experts.
+#include <algorithm>
 #include <array>
 
 #include "models/cpu_cost.h"
@@ -31,7 +32,7 @@ class OffloadBuilder {
     Duration time = cpu_experts_time(cpu, {offload_.cpu, offload_.d, offload_.f, offload_.tokens, offload_.threads});
     if (beside_gpu && offload_.copy > 0) time = scaled(time, cpu.beside_copies);
     if (beside_gpu && offload_.hit + offload_.copy > 0) time += cpu.wake_up;
-    add_task(graph_, {stream_of(GpuId{0}, Lane::host), kNoPool, 0, time, 0});
+    add_host_task(time);
   }
 
   const TaskGraph& graph() const { return graph_; }
@@ -42,7 +43,14 @@ class OffloadBuilder {
   // Of launch number `launch` of an expert, of `launches`.
   TaskId issue(int32_t launch, int32_t launches) {
     const HostParameters& host = model_.profile.host;
-    const Duration time = host.issue_expert ? time_of_launch(*host.issue_expert, launches, launch) : host.issue;
+    const Duration time =
+        host.issue_expert ? time_of_launch(issue_expert_time(host, model_.profile.cpu, std::max(offload_.threads, 1)),
+                                           launches, launch)
+                          : host.issue;
+    return add_host_task(time);
+  }
+
+  TaskId add_host_task(Duration time) {
     return add_task(graph_, {stream_of(GpuId{0}, Lane::host), kNoPool, 0, time, 0});
   }
 
@@ -52,7 +60,10 @@ class OffloadBuilder {
     Duration time = parameters.gap + transfer_time(bytes, parameters.rate);
     if (is_first) time += parameters.latency;
     if (beside_cpu && offload_.cpu > 0) time = scaled(time, model_.profile.interference.copies_beside_cpu);
-    return add_task(graph_, {stream_of(GpuId{0}, Lane::dispatch), kNoPool, 0, time, 0});
+    const TaskId issued = add_host_task(model_.profile.host.issue_copy);
+    const TaskId copy = add_task(graph_, {stream_of(GpuId{0}, Lane::dispatch), kNoPool, 0, time, 0});
+    add_dependency(graph_, issued, copy);
+    return copy;
   }
 
   void add_expert(const TaskId* copy) {

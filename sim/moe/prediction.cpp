@@ -1,7 +1,7 @@
 #include "sim/moe/prediction.h"
 
 #include <algorithm>
-#include <numeric>
+#include <array>
 
 #include "sim/core/check.h"
 #include "sim/core/math.h"
@@ -37,28 +37,82 @@ size_t nearest_row(const ExpertPredictor& predictor, int32_t layer_before, std::
   return size_t(std::max_element(likelihood.begin(), likelihood.end()) - likelihood.begin());
 }
 
+// In lanes, which a compiler makes vectors of.
+float largest(std::span<const float> values) {
+  std::array<float, 8> most;
+  most.fill(values.front());
+  size_t at = 0;
+  for (; at + most.size() <= values.size(); at += most.size())
+    for (size_t lane = 0; lane < most.size(); ++lane)
+      most[lane] = most[lane] < values[at + lane] ? values[at + lane] : most[lane];
+  for (; at < values.size(); ++at) most[0] = std::max(most[0], values[at]);
+  return *std::max_element(most.begin(), most.end());
+}
+
 // Scores become expectations: they sum to the choices of a token, and none is above 1.
 void normalise(std::span<float> score, int32_t top_k) {
-  const float most = *std::max_element(score.begin(), score.end());
+  const float most = largest(score);
+  std::array<double, 128> block;
   double sum = 0;
-  for (float& value : score) {
-    value = float(exact_exp(double(value - most)));
-    sum += double(value);
+  for (size_t begin = 0; begin < score.size(); begin += block.size()) {
+    const size_t size = std::min(block.size(), score.size() - begin);
+    for (size_t at = 0; at < size; ++at) block[at] = double(score[begin + at] - most);
+    exact_exp(std::span(block).first(size));
+    for (size_t at = 0; at < size; ++at) {
+      score[begin + at] = float(block[at]);
+      sum += double(score[begin + at]);
+    }
   }
   const float scale = float(top_k / sum);
   for (float& value : score) value = std::min(1.0F, value * scale);
 }
 
-// Each choice is right with the oracle's accuracy, else another expert stands for it; both depend on the token's
-// choices alone.
-void tell_future(const ExpertPredictor& predictor, std::span<const uint16_t> chosen, int64_t token, int32_t layer,
+// What names a token's turn in a layer, so that what is drawn for it is the same whenever it is asked for, and another
+// in another step.
+uint64_t turn_of(const StepTokens& tokens, const StepRouting& routing, int64_t token, int32_t layer) {
+  uint64_t turn = splitmix64(uint64_t(token) * 4096 + uint64_t(layer));
+  if (!tokens.token.empty()) turn = splitmix64(turn ^ uint64_t(uint32_t(tokens.token[size_t(token)])));
+  for (const int32_t of : {layer - 1, layer})
+    if (of >= 0)
+      for (const uint16_t expert : routing.choices(of, token)) turn = splitmix64(turn ^ expert);
+  return turn;
+}
+
+// Each choice is right with the oracle's accuracy, else another expert stands for it.
+void tell_future(const ExpertPredictor& predictor, std::span<const uint16_t> chosen, uint64_t turn,
                  std::span<float> expected) {
-  Rng rng(splitmix64(uint64_t(token) * 4096 + uint64_t(layer)));
+  Rng rng(turn);
   for (const uint16_t expert : chosen) {
     if (expert == kNoExpert) continue;
     const bool right = rng.uniform() < predictor.oracle;
     const size_t other = size_t(rng.below(expected.size()));
     expected[right ? expert : other] = 1;
+  }
+}
+
+// Beyond it, a gate that was wrong by this much would be a marvel.
+constexpr double kCertain = 500;
+
+// A gate's score of each expert is a Gumbel variable, `raised` by 1 / noise where the token will choose the expert;
+// what is heard of it changes the odds that the tables gave, by Bayes's rule. exp(-Gumbel) is exponential with mean 1.
+void overhear(const ExpertPredictor& predictor, std::span<const uint16_t> chosen, uint64_t turn, int32_t distance,
+              std::span<float> expected) {
+  constexpr double kLeast = 1e-6;
+  const double noise = predictor.gate_noise * exact_pow(predictor.gate_noise_growth, distance - 1);
+  const double raised = noise * kCertain > 1 ? 1 / noise : kCertain;
+  const double slope_of_chosen = 1 - exact_exp(-raised);
+  const double slope_of_others = exact_exp(raised) - 1;
+  for (size_t expert = 0; expert < expected.size(); ++expert) {
+    const bool is_chosen = std::find(chosen.begin(), chosen.end(), uint16_t(expert)) != chosen.end();
+    if (raised >= kCertain) {
+      expected[expert] = is_chosen ? 1 : 0;
+      continue;
+    }
+    const double uniform = double((splitmix64(turn + expert) >> 11) + 1) * 0x1.0p-53;
+    const double heard = -exact_log(uniform) * (is_chosen ? slope_of_chosen : slope_of_others);
+    const double prior = std::clamp(double(expected[expert]), kLeast, 1 - kLeast);
+    const double odds = prior / (1 - prior) * exact_exp(raised - heard);
+    expected[expert] = float(odds / (1 + odds));
   }
 }
 
@@ -81,7 +135,8 @@ void predict_experts(const ExpertPredictor& predictor, const StepTokens& tokens,
                      int64_t token, int32_t layer, int32_t known_layers, std::span<float> expected) {
   CHECK(expected.size() == size_t(predictor.experts));
   std::fill(expected.begin(), expected.end(), 0.0F);
-  if (predictor.oracle >= 0) return tell_future(predictor, routing.choices(layer, token), token, layer, expected);
+  if (predictor.oracle >= 0)
+    return tell_future(predictor, routing.choices(layer, token), turn_of(tokens, routing, token, layer), expected);
   const PredictedLayer& tables = predictor.layers[size_t(layer)];
   std::copy(tables.prior.begin(), tables.prior.end(), expected.begin());
   const bool knows_before = layer > 0 && layer - 1 < known_layers;
@@ -104,6 +159,9 @@ void predict_experts(const ExpertPredictor& predictor, const StepTokens& tokens,
     add_row(expected, tables.by_gpus, gpu(layer - 2) * size_t(predictor.gpus) + gpu(layer - 1));
   }
   normalise(expected, routing.top_k);
+  if (predictor.gate_noise >= 0 && known_layers > 0)
+    overhear(predictor, routing.choices(layer, token), turn_of(tokens, routing, token, layer),
+             std::max(1, layer - known_layers + 1), expected);
 }
 
 int64_t table_bytes(const ExpertPredictor& predictor) {

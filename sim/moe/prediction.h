@@ -43,6 +43,11 @@ struct ExpertPredictor {
   // before most likely.
   std::vector<std::vector<float>> nearest;
   double oracle = -1;  // from 0 on: reads the future, and gets each choice right with this probability
+  // From 0 on: hears of the future what a gate tells that is applied before its layer's turn, with this much noise,
+  // which grows by a factor with each further layer. Once a layer has been routed: before, there is nothing to apply it
+  // to.
+  double gate_noise = -1;
+  double gate_noise_growth = 1;
 };
 
 // A policy must not look at tokens that have not been routed; "oracle" sets the field of that name.

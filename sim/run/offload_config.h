@@ -1,6 +1,7 @@
 // Settings of experts that do not fit in the GPUs' memory.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "sim/config/fields.h"
 #include "sim/config/registry.h"
 #include "sim/core/units.h"
+#include "sim/moe/offload/bits.h"
 #include "sim/moe/offload/cache.h"
 #include "sim/moe/offload/expert_schedule.h"
 #include "sim/moe/offload/prefetch.h"
@@ -71,6 +73,14 @@ void fields(Visitor& v, OffloadCpuConfig& s) {
              "it sits in the GPU's memory and computes experts that lie there, as Duplex's does, with no bus between");
 }
 
+// How a GPU computes the experts that it has.
+enum class ExpertKernels : uint8_t { grouped, vector };
+
+constexpr auto enum_names(ExpertKernels) {
+  return std::to_array<std::pair<ExpertKernels, const char*>>(
+      {{ExpertKernels::grouped, "grouped"}, {ExpertKernels::vector, "vector"}});
+}
+
 struct OffloadConfig {
   PolicyChoice<CachePolicy> cache{"lru"};
   CachePartition partition = CachePartition::layer;
@@ -83,11 +93,13 @@ struct OffloadConfig {
   PolicyChoice<PredictionPolicy> prediction{"combined"};
   PolicyChoice<ExpertSchedulePolicy> schedule{"on_demand"};
   OffloadCpuConfig cpu;
+  ExpertKernels kernels = ExpertKernels::grouped;
   std::optional<Duration> gpu_expert;
   Bytes chunk{8'000'000};
   std::optional<Duration> copy_latency;
   std::optional<Duration> copy_gap;
-  std::optional<Rate> decode;
+  std::optional<PolicyChoice<BitPolicy>> bits;
+  std::vector<Codec> codecs;
   std::optional<Bytes> host_memory;
   PolicyChoice<CachePolicy> host_cache{"lru"};
   std::vector<TierConfig> tiers;
@@ -114,6 +126,9 @@ void fields(Visitor& v, OffloadConfig& s) {
   v.optional("prediction", s.prediction, "how their need is predicted; it learns from the training part");
   v.optional("schedule", s.schedule, "where an expert runs, and in which order");
   v.optional("cpu", s.cpu, "the processor beside the GPU that may compute experts");
+  v.optional("kernels", s.kernels,
+             "`grouped`: grouped GEMMs, as without offloading, which pay whole tiles for an expert's few tokens; "
+             "`vector`: up to 8 tokens of an expert by products of matrix and vector, as llama.cpp has them");
   v.optional("gpu_expert", s.gpu_expert, between(Duration{}, 10_s),
              "time of an expert on the GPU whatever its tokens, as some systems measure it. The cost model's");
   v.optional("chunk", s.chunk, above(Bytes{0}), "of a copy, which a more urgent one does not interrupt");
@@ -121,8 +136,9 @@ void fields(Visitor& v, OffloadConfig& s) {
              "of a chunk that follows none directly. The profile's, or 10 us");
   v.optional("copy_gap", s.copy_gap, between(Duration{}, 1_s),
              "of each chunk beside its bytes. The profile's, or 2 us");
-  v.optional("decode", s.decode, above(Rate{0}),
-             "at which a GPU unpacks compressed weights that have arrived, in packed bytes; as fast as they come");
+  v.optional("bits", s.bits,
+             "of each expert's weights on the bus, in the caches and in host memory. Those of /precision/experts");
+  v.optional("codecs", s.codecs, "what widths cost beside their bits: scales, and time to unpack them on the GPU");
   v.optional("host_memory", s.host_memory, above(Bytes{0}),
              "of a server for experts, where a tier below holds the others. As much as they need");
   v.optional("host_cache", s.host_cache, "which experts leave the host's memory, and the tiers between");

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "models/cpu_cost.h"
+#include "sim/core/math.h"
 #include "validation/fit/bench_kernels.h"
 #include "validation/fit/engine_parts.h"
 #include "validation/fit/part_builders.h"
@@ -88,7 +90,7 @@ std::vector<FitParameter> with_tied_tiles(std::vector<FitParameter> parameters) 
     const std::string member = parameter.path.substr(parameter.path.rfind('/'));
     const std::string first = parameter.path.substr(0, of_tile) + "/tiles/0" + member;
     for (FitParameter& other : tied)
-      if (other.path == first) other.tied.push_back(parameter.path);
+      if (other.path == first) other.tied.push_back({parameter.path});
   }
   return tied;
 }
@@ -235,17 +237,33 @@ FitPart collectives_part(const GpuSpec& gpu) {
   return part;
 }
 
+// Rates of each number of threads. Two numbers leave no third to try a power of theirs by, and a model more or less
+// moves it by a half: the power is as known, and one number's rates follow from the other's.
+std::vector<FitParameter> cpu_rates(const CpuParameters& cpu) {
+  std::vector<FitParameter> parameters;
+  const bool has_two = cpu.threads.size() == 2;
+  for (size_t i = has_two ? 1 : 0; i < cpu.threads.size(); ++i) {
+    const auto add = [&](const char* member, double high, double power) {
+      FitParameter rate{fmt::format("cpu/threads/{}/{}", i, member), 1e9, high, true};
+      const double threads_part = double(cpu.threads.front().threads) / double(cpu.threads[i].threads);
+      if (has_two) rate.tied = {{fmt::format("cpu/threads/0/{}", member), exact_pow(threads_part, power)}};
+      parameters.push_back(std::move(rate));
+    };
+    add("memory", 2e12, kMemoryThreadsPower);
+    add("cache", 1e13, kCacheThreadsPower);
+    add("compute", 1e15, kCacheThreadsPower);
+  }
+  return parameters;
+}
+
 FitPart cpu_part(const DeviceProfile& profile) {
   FitPart part;
   part.name = "cpu";
   part.form = "an expert: fixed time + the larger of bytes over DRAM or cache rate and products";
   part.parameters = {launch_of("cpu/expert")};
-  for (size_t i = 0; i < profile.cpu.threads.size(); ++i) {
-    part.parameters.push_back({fmt::format("cpu/threads/{}/memory", i), 1e9, 2e12, true});
-    part.parameters.push_back({fmt::format("cpu/threads/{}/cache", i), 1e9, 1e13, true});
-    part.parameters.push_back({fmt::format("cpu/threads/{}/compute", i), 1e9, 1e15, true});
-  }
-  part.choices = {whole_numbers("cpu/cache", {0, 32 << 20, 64 << 20, 128 << 20, 256 << 20})};
+  for (FitParameter& rate : cpu_rates(profile.cpu)) part.parameters.push_back(std::move(rate));
+  // In steps of four: the sizes of a few models do not tell 64 MiB from 128.
+  part.choices = {whole_numbers("cpu/cache", {0, 32 << 20, 128 << 20, 512 << 20})};
   part.noise = [](const Measurement& m, const std::string& phase) {
     return as<CpuExpertRecord>(m) || (as<OffloadRecord>(m) && phase == "cpu") ? kCpuNoise : 0.0;
   };
@@ -257,14 +275,16 @@ FitPart offload_part() {
   part.name = "interference";
   part.form =
       "copies and GEMMs take so many times longer beside each other, and beside CPU experts, which start when all "
-      "experts of the GPU are issued";
+      "copies and experts of the GPU are issued";
   part.parameters = {{"interference/gemm_beside_copies", 1, 3},
                      {"interference/copies_beside_gemm", 1, 3},
                      {"interference/copies_beside_cpu", 1, 3},
                      {"cpu/beside_copies", 1, 4},
                      launch_of("cpu/wake_up"),
                      launch_of("copies/host_to_device/gap"),
-                     host_time("host/issue_expert")};
+                     host_time("host/issue_expert"),
+                     {"host/issue_expert_power", 0.01, 1},
+                     host_time("host/issue_copy")};
   part.noise = [](const Measurement& m, const std::string& phase) {
     if (as<OverlapRecord>(m)) return kCpuNoise;
     return as<OffloadRecord>(m) && phase != "cpu" ? kCpuNoise : 0.0;
@@ -301,7 +321,7 @@ FitPart steps_part(const std::string& name, const std::string& wanted_phase, dou
 
 void set_parameter(DeviceProfile& profile, const FitParameter& parameter, double value) {
   set_profile_value(profile, parameter.path, value);
-  for (const std::string& path : parameter.tied) set_profile_value(profile, path, value);
+  for (const TiedValue& tied : parameter.tied) set_profile_value(profile, tied.path, tied.times * value);
 }
 
 std::vector<FitPart> fit_parts(const DeviceProfile& profile, const GpuSpec& gpu) {

@@ -11,14 +11,21 @@
 
 namespace moesim {
 
+// Another value of the profile that is so many times a parameter, as data do not tell the two apart.
+struct TiedValue {
+  std::string path;
+  double times = 1;
+};
+
 struct FitParameter {
   std::string path;  // profile_path.h
   double low = 0;    // above 0, where the profile's own range begins at 0
   double high = 0;
-  bool is_rate = false;             // of which less than `low` is a fault; of a time it is merely nothing
-  std::vector<std::string> tied{};  // paths that take the same value, as data do not tell them apart
+  bool is_rate = false;  // of which less than `low` is a fault; of a time it is merely nothing
+  std::vector<TiedValue> tied{};
 };
 
+// And what is tied to it.
 void set_parameter(DeviceProfile& profile, const FitParameter& parameter, double value);
 
 // One way to set what is no number: a choice among tiles, a whole number with few sensible values.

@@ -175,7 +175,11 @@ FittedProfile fit_profile(const DeviceProfile& start, const Observations& observ
 void round_parameters(DeviceProfile& profile, const std::vector<FitPart>& parts) {
   for (const FitPart& part : parts)
     for (const FitParameter& parameter : part.parameters)
-      if (const auto value = profile_value(profile, parameter.path)) set_parameter(profile, parameter, rounded(*value));
+      if (const auto value = profile_value(profile, parameter.path)) {
+        set_parameter(profile, parameter, rounded(*value));
+        for (const TiedValue& tied : parameter.tied)
+          set_profile_value(profile, tied.path, rounded(*profile_value(profile, tied.path)));
+      }
 }
 
 }  // namespace moesim

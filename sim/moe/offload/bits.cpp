@@ -38,6 +38,13 @@ Bytes stored_bytes(const Codec& codec, int64_t values) {
   return {int64_t((parts + 8 * kParts - 1) / (8 * kParts))};
 }
 
+std::vector<Bytes> item_bytes(std::span<const double> bits, std::span<const Codec> codecs, int64_t values) {
+  std::vector<Bytes> bytes;
+  bytes.reserve(bits.size());
+  for (const double width : bits) bytes.push_back(stored_bytes(codec_for(codecs, width), values));
+  return bytes;
+}
+
 Duration decode_time(const Codec& codec, Bytes stored) {
   return codec.decode ? transfer_time(stored, *codec.decode) : Duration{};
 }

@@ -68,6 +68,9 @@ Codec codec_for(std::span<const Codec> codecs, double bits);
 // Of so many weights, rounded up; exact for widths of up to six decimal digits, such as 0.8.
 Bytes stored_bytes(const Codec& codec, int64_t values);
 
+// [item] stored bytes of experts of so many weights each, whose widths a policy has decided.
+std::vector<Bytes> item_bytes(std::span<const double> bits, std::span<const Codec> codecs, int64_t values);
+
 // Zero for a codec without a rate.
 Duration decode_time(const Codec& codec, Bytes stored);
 

@@ -1,5 +1,5 @@
-// Activation matrices: which part of a request's choices in each layer went to each expert. A collection of those of past
-// requests is learnt once; the present one is compared with them, and the most similar tells what comes.
+// Activation matrices: which part of a request's choices in each layer went to each expert. A collection of those of
+// past requests is learnt once; the present one is compared with them, and the most similar tells what comes.
 #pragma once
 
 #include <cstdint>

@@ -11,18 +11,20 @@
 namespace moesim {
 namespace {
 
-std::string gib(int64_t bytes) { return fmt::format("{:.2f} GiB", double(bytes) / double(1 << 30)); }
+std::string size_text(int64_t bytes) {
+  const double mib = double(bytes) / double(1 << 20);
+  return mib < 1024 ? fmt::format("{:.2f} MiB", mib) : fmt::format("{:.2f} GiB", mib / 1024);
+}
 
 int64_t expert_bytes(const LoadedScenario& loaded) {
   return bytes_of(expert_parameters(loaded.model), loaded.scenario.precision.model.experts).count;
 }
 
-// The GPU's cache against what its schedule brings there.
-std::string cache_fault(const LoadedScenario& loaded, const MemoryResult& memory) {
+}  // namespace
+
+std::string cache_fault(const LoadedScenario& loaded, int64_t room, int64_t expert) {
   const OffloadConfig& config = *loaded.scenario.offload;
-  const int64_t expert = expert_bytes(loaded);
   const int64_t layers = moe_layers(loaded.model);
-  const int64_t room = memory.weights_experts;
   const bool copies = Registry<ExpertSchedulePolicy>::instance().find(config.schedule.name())->traits.copies;
   if (config.whole_layers > layers)
     return fmt::format("`whole_layers` is {}, but the model has {} MoE layers", config.whole_layers, layers);
@@ -32,7 +34,7 @@ std::string cache_fault(const LoadedScenario& loaded, const MemoryResult& memory
     return fmt::format(
         "a GPU has {} for experts, and one expert takes {}: a schedule that copies needs a place for one. "
         "More `capacity`, lower precision, or a schedule such as cpu_where_missing would do",
-        gib(room), gib(expert));
+        size_text(room), size_text(expert));
   if (config.partition == CachePartition::layer && places < layers)
     return fmt::format(
         "a GPU has room for {} experts, fewer than the {} MoE layers that share it; with `partition` "
@@ -40,6 +42,8 @@ std::string cache_fault(const LoadedScenario& loaded, const MemoryResult& memory
         places, layers);
   return "";
 }
+
+namespace {
 
 void check_tiers(const LoadedScenario& loaded, const Layout& layout, std::vector<Fault>& faults) {
   const OffloadConfig& config = *loaded.scenario.offload;
@@ -51,7 +55,7 @@ void check_tiers(const LoadedScenario& loaded, const Layout& layout, std::vector
                                                                   std::min(layout.ep, layout.gpus_per_node));
   if (config.host_memory && config.tiers.empty() && config.host_memory->count < all)
     add("host_memory",
-        fmt::format("a server's experts take {}; a tier below (`tiers`) may hold what does not fit", gib(all)));
+        fmt::format("a server's experts take {}; a tier below (`tiers`) may hold what does not fit", size_text(all)));
   if (!config.host_memory && !config.tiers.empty())
     add("host_memory", "must be given where tiers below it hold experts");
   for (size_t tier = 0; tier < config.tiers.size(); ++tier) {
@@ -60,12 +64,12 @@ void check_tiers(const LoadedScenario& loaded, const Layout& layout, std::vector
     const bool is_last = tier + 1 == config.tiers.size();
     if (!is_last && !of.capacity) add(key, "must be given for all but the last tier, which holds all experts");
     if (is_last && of.capacity && of.capacity->count < all)
-      add(key, fmt::format("the last tier holds all experts of a server, which take {}", gib(all)));
+      add(key, fmt::format("the last tier holds all experts of a server, which take {}", size_text(all)));
     if (!is_last && of.capacity && of.capacity->count < expert_bytes(loaded))
-      add(key, fmt::format("is less than one expert, {}", gib(expert_bytes(loaded))));
+      add(key, fmt::format("is less than one expert, {}", size_text(expert_bytes(loaded))));
   }
   if (config.host_memory && config.host_memory->count < expert_bytes(loaded))
-    add("host_memory", fmt::format("is less than one expert, {}", gib(expert_bytes(loaded))));
+    add("host_memory", fmt::format("is less than one expert, {}", size_text(expert_bytes(loaded))));
 }
 
 }  // namespace
@@ -74,6 +78,7 @@ void check_fields(const OffloadConfig& s, const std::function<void(std::string k
   if (s.capacity && s.resident) fault("resident", "says the same as `capacity`; leave out one of them");
   if (s.cpu.in_memory && (!s.cpu.memory || !s.cpu.compute) && !s.cpu.per_token)
     fault("cpu", "with `in_memory` needs `memory` and `compute`, the rates of the processor in the GPU's memory");
+  check_codecs(s.codecs, fault);
   std::set<std::string> names;
   for (const TierConfig& tier : s.tiers)
     if (!names.insert(tier.name).second) fault("tiers", "has two called " + tier.name);
@@ -93,7 +98,8 @@ void check_offload(const LoadedScenario& loaded, const Layout& layout, const std
   if (scenario.parallelism.context_coherent) add("/parallelism/context_coherent", "cannot be combined with `offload`");
   if (moe_layers(loaded.model) == 0) add("/offload", "the model has no MoE layer");
   for (const MemoryResult& gpu : memory) {
-    const std::string fault = cache_fault(loaded, gpu);
+    if (scenario.offload->bits) break;  // how large experts are shows when the past is known
+    const std::string fault = cache_fault(loaded, gpu.weights_experts, expert_bytes(loaded));
     if (fault.empty()) continue;
     add("/offload", fault);
     break;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/cpu_cost.h"
+#include "sim/moe/offload/bits.h"
 #include "sim/moe/operation_cost.h"
 #include "sim/run/scenario.h"
 
@@ -14,7 +15,7 @@ namespace moesim {
 // Times of experts, remembered by their number of tokens.
 class ExpertCosts {
  public:
-  ExpertCosts(const LoadedScenario& loaded, const StepModel& model);
+  ExpertCosts(const LoadedScenario& loaded, const StepModel& model, const std::vector<int64_t>& past_load);
 
   // One expert alone, and several in one grouped kernel; of a GPU of speed 1.
   Duration on_gpu(int64_t tokens);
@@ -23,24 +24,37 @@ class ExpertCosts {
   Duration beside(int32_t layer, int64_t held_tokens, int64_t received_copies, int64_t rows) const;
 
   bool has_cpu() const { return has_cpu_; }
-  Duration on_cpu(int64_t tokens);
+  Duration on_cpu(ExpertItem item, int64_t tokens);
   Duration cpu_first() const { return cpu_first_; }
   Rate cpu_reads() const { return cpu_reads_; }  // of weights, at most
 
-  Bytes weights() const { return weights_; }  // of one expert
-  Duration decode(Bytes packed) const;        // on a GPU, after it has arrived
+  Bytes stored(ExpertItem item) const { return widths_[size_t(width_[size_t(item)])].stored; }
+  Duration decode(ExpertItem item) const {
+    return widths_[size_t(width_[size_t(item)])].decode;
+  }  // on a GPU, once there
 
  private:
+  // Of experts whose weights have as many bits.
+  struct Width {
+    double bits = kBitsMax;
+    Bytes stored;
+    Duration decode;
+    std::vector<Duration> cpu_times;  // [tokens], zero where not asked for yet
+  };
+
+  Duration by_vectors(std::span<const int64_t> rows) const;
+  void add_widths(const std::vector<int64_t>& past_load);
+
   const LoadedScenario& loaded_;
   const StepModel& model_;
-  Bytes weights_;
+  std::vector<Width> widths_;
+  std::vector<int32_t> width_;  // [item]
   bool has_cpu_ = false;
   CpuParameters cpu_;
   int32_t threads_ = 1;
   Duration cpu_first_;
   Rate cpu_reads_{1};
   std::vector<Duration> gpu_times_;  // [tokens], zero where not asked for yet
-  std::vector<Duration> cpu_times_;
 };
 
 }  // namespace moesim

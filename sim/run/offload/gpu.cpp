@@ -140,7 +140,7 @@ ExpertWork OffloadGpu::work_of(int32_t layer, int32_t expert, int64_t tokens) {
   if (work.arriving && !copies_[size_t(item)].whole)
     work.arrives = transfer_time(engine_.left(copies_[size_t(item)].id), bus_);
   work.gpu = on_this_gpu(shared_.costs.on_gpu(tokens));
-  work.cpu = shared_.costs.on_cpu(tokens);
+  work.cpu = shared_.costs.on_cpu(item, tokens);
   work.copy = transfer_time(bytes_of_item(item), bus_);
   return work;
 }
@@ -229,7 +229,7 @@ void OffloadGpu::take_chunk(ExpertItem item, Bytes so_far) {
   if (so_far < bytes) return;
   socket_.store->let_go(item);
   copies_[size_t(item)].whole = true;
-  shared_.sim.after<&OffloadGpu::landed>(shared_.costs.decode(bytes), *this, uint64_t(item));
+  shared_.sim.after<&OffloadGpu::landed>(shared_.costs.decode(item), *this, uint64_t(item));
 }
 
 void OffloadGpu::copying(void* gpu, bool is_active) {

@@ -1,6 +1,7 @@
 #include "sim/run/offload/offload.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "sim/core/check.h"
@@ -38,7 +39,7 @@ Offload::Offload(const OffloadInput& in)
       config_(*in.loaded.scenario.offload),
       hosted_(hosted_experts(in.placement, in.cluster.layout.ep, int32_t(in.loaded.model.experts))),
       past_(past_tokens(in.routing)),
-      costs_(in.loaded, in.model),
+      costs_(in.loaded, in.model, load_of_items(in.routing)),
       forecasts_(in.loaded, in.cluster.layout, in.routing, in.placement) {
   for (int32_t layer = 0; layer < in.loaded.model.layers; ++layer) {
     const bool is_moe = is_moe_layer(in.loaded.model, layer);
@@ -69,7 +70,7 @@ LevelShape Offload::shape_of(GpuId gpu, const std::vector<int64_t>& past_load) c
   shape.past_load = past_load;
   for (int32_t layer = 0; layer < hosted_.layers; ++layer)
     for (const int32_t expert : hosted_.of(in_.cluster.layout, gpu, layer))
-      shape.item_bytes[size_t(hosted_.item(layer, expert))] = costs_.weights();
+      shape.item_bytes[size_t(hosted_.item(layer, expert))] = costs_.stored(hosted_.item(layer, expert));
   return shape;
 }
 
@@ -101,9 +102,21 @@ void Offload::add_gpus(const std::vector<int64_t>& past_load) {
     const size_t socket = size_t(in_.memories.socket_of_gpu[gpu]);
     const OffloadGpu::Ends ends{endpoint_of(in_.memories.sockets[socket].memory), endpoint_of(topology.gpus[gpu])};
     OffloadSocket& processor = sockets_[config_.cpu.in_memory ? gpu : socket];
-    gpus_.push_back(std::make_unique<OffloadGpu>(*shared_, GpuId(gpu), ends, processor, shape_of(GpuId(gpu), past_load),
-                                                 Bytes{in_.memory[gpu].weights_experts}));
+    const LevelShape shape = shape_of(GpuId(gpu), past_load);
+    gpus_.push_back(
+        std::make_unique<OffloadGpu>(*shared_, GpuId(gpu), ends, processor, shape, room_of(GpuId(gpu), shape)));
   }
+}
+
+// What the memory plan leaves, or the part of its experts that the scenario wants there, as they are stored.
+Bytes Offload::room_of(GpuId gpu, const LevelShape& shape) const {
+  Bytes room{in_.memory[index(gpu)].weights_experts};
+  const Bytes all = std::accumulate(shape.item_bytes.begin(), shape.item_bytes.end(), Bytes{});
+  if (config_.bits && config_.resident) room = {std::llround(*config_.resident * double(all.count))};
+  const Bytes largest = *std::max_element(shape.item_bytes.begin(), shape.item_bytes.end());
+  const std::string fault = cache_fault(in_.loaded, room.count, largest.count);
+  if (!fault.empty()) throw ConfigError(in_.loaded.source, {fault_at(in_.loaded.root, "/offload", fault)});
+  return room;
 }
 
 void Offload::begin_step(int64_t step, const StepRouting& routing, const StepGraph& graph) {

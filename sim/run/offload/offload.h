@@ -50,6 +50,7 @@ class Offload {
   static void host_ready(void* offload, int32_t node, ExpertItem item, Bytes so_far);
   void begin_layer(GraphId graph, TaskId task);
   LevelShape shape_of(GpuId gpu, const std::vector<int64_t>& past_load) const;
+  Bytes room_of(GpuId gpu, const LevelShape& shape) const;
   void add_hosts(const std::vector<int64_t>& past_load);
   void add_gpus(const std::vector<int64_t>& past_load);
   void add_scores(int32_t group, int32_t layer);
@@ -78,6 +79,9 @@ class Offload {
 // Throws a ConfigError where the scenario asks for what cannot be: caches too small for what their schedule copies,
 // memories too small for the experts, parts of a run that know nothing of offloading.
 void check_offload(const LoadedScenario& loaded, const Layout& layout, const std::vector<MemoryResult>& memory);
+
+// What is wrong with a cache of `room` bytes whose largest expert takes `expert`; empty where nothing is.
+std::string cache_fault(const LoadedScenario& loaded, int64_t room, int64_t expert);
 
 // The same scenario with a cache that reads the future, and with prefetches that are never wrong; what they give is
 // what better policies could gain at most. Empty where there is no offloading, or nobody asked.

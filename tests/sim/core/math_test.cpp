@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "sim/core/random.h"
 
@@ -27,6 +29,23 @@ TEST(Math, IsExactWhereTheResultIsAWholeNumber) {
   EXPECT_EQ(exact_pow(7, 0), 1);
   EXPECT_EQ(exact_pow(1, 123.5), 1);
   EXPECT_EQ(exact_pow(4, 0.5), 2);
+}
+
+TEST(Math, GivesTheSameBitsForManyValuesAtOnce) {
+  Rng rng(1);
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{7}, size_t{128}})
+    for (const double spread : {1e-9, 1.0, 30.0, 800.0}) {
+      std::vector<double> values(size);
+      for (double& value : values) value = spread * (2 * rng.uniform() - 1);
+      std::vector<double> one_by_one = values;
+      for (double& value : one_by_one) value = exact_exp(value);
+      exact_exp(values);
+      for (size_t at = 0; at < size; ++at)
+        EXPECT_EQ(std::bit_cast<uint64_t>(values[at]), std::bit_cast<uint64_t>(one_by_one[at]));
+    }
+  std::vector<double> limits = {-kInfinity, kInfinity, -0.0, -1e300, -745.2};
+  exact_exp(limits);
+  EXPECT_EQ(limits, (std::vector<double>{0, kInfinity, 1, 0, exact_exp(-745.2)}));
 }
 
 TEST(Math, FollowsTheLimits) {

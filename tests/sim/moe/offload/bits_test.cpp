@@ -48,6 +48,12 @@ TEST(Codecs, AreFoundByTheirWidth) {
   EXPECT_EQ(stored_bytes(codec_for(codecs, 4), 2).count, 1);
 }
 
+// 128 weights: 16 bytes a bit, and 2 for the scale of the codec of 2 bits.
+TEST(ItemBytes, AreThoseOfEachItemsCodec) {
+  const std::vector<Codec> codecs = {{"two", 2, 128, 16, {}}};
+  EXPECT_EQ(item_bytes(std::vector<double>{2, 4, 2, 16}, codecs, 128), (std::vector<Bytes>{34_B, 64_B, 34_B, 256_B}));
+}
+
 TEST(Codecs, OfOneWidthAreAFault) {
   const std::vector<Codec> codecs = {{"a", 2, 0, 16, {}}, {"b", 4, 0, 16, {}}, {"c", 2, 0, 16, {}}};
   std::vector<std::string> faults;

@@ -23,7 +23,7 @@ std::vector<float> predictions(const ExpertPredictor& predictor, const Predictio
 // The future of a token are its choices from the predicted layer on, and whatever other tokens choose.
 TEST(EveryPrediction, IsTheSameWhateverTheFutureHolds) {
   for (const auto& entry : Registry<PredictionPolicy>::instance().entries()) {
-    if (entry.name == "oracle") continue;
+    if (entry.name.starts_with("oracle")) continue;
     SCOPED_TRACE(entry.name);
     for_each_seed(20, [&](Rng& rng) {
       PredictionCase c = random_prediction_case(rng);
