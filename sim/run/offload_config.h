@@ -56,6 +56,7 @@ struct OffloadCpuConfig {
   std::optional<Duration> first;
   std::optional<Duration> per_token;
   bool in_memory = false;
+  bool attention = false;
 };
 
 template <class Visitor>
@@ -71,6 +72,8 @@ void fields(Visitor& v, OffloadCpuConfig& s) {
              "time of a token, as some systems measure it: instead of bytes and products");
   v.optional("in_memory", s.in_memory,
              "it sits in the GPU's memory and computes experts that lie there, as Duplex's does, with no bus between");
+  v.optional("attention", s.attention,
+             "with `in_memory`: attention of steps without prefill reads keys and values through it, at its `memory`");
 }
 
 // How a GPU computes the experts that it has.

@@ -28,14 +28,28 @@
 namespace moesim {
 namespace {
 
+// As measured or as the scenario says; of a processor in the GPU's memory, which decode attention may run on, only the
+// rate at which it reads is known.
+KernelParameters kernels_of(const LoadedScenario& loaded) {
+  KernelParameters kernels = loaded.profile ? loaded.profile->kernels : loaded.scenario.cost;
+  const std::optional<OffloadConfig>& offload = loaded.scenario.offload;
+  if (!offload || !offload->cpu.attention) return kernels;
+  AttentionParameters& attention = kernels.attention;
+  if (!attention.memory_prefill) attention.memory_prefill = attention.memory;
+  attention.memory = offload->cpu.memory->bytes_per_s / loaded.gpu.memory_bandwidth.bytes_per_s;
+  return kernels;
+}
+
 StepModel step_model(const LoadedScenario& loaded, const Layout& layout) {
-  const KernelParameters& kernels = loaded.profile ? loaded.profile->kernels : loaded.scenario.cost;
   std::vector<double> speeds;
   for (int32_t gpu = 0; gpu < layout.gpus && !loaded.scenario.cluster.gpu_speeds.empty(); ++gpu)
     speeds.push_back(gpu_speed(loaded, GpuId(gpu)));
-  return {loaded.model,           layout,
-          {loaded.gpu, kernels},  loaded.scenario.precision.model,
-          loaded.scenario.launch, loaded.profile ? loaded.profile->host : HostParameters{},
+  return {loaded.model,
+          layout,
+          {loaded.gpu, kernels_of(loaded)},
+          loaded.scenario.precision.model,
+          loaded.scenario.launch,
+          loaded.profile ? loaded.profile->host : HostParameters{},
           std::move(speeds)};
 }
 
@@ -184,8 +198,7 @@ void add_offload_references(const LoadedScenario& loaded, const RunControl& cont
     const Results others = run_scenario(
         reference, {.stop = control.stop, .progress = nullptr, .record = nullptr, .placement = control.placement});
     results.complete &= others.complete;
-    results.offload->references.push_back(
-        {what, others.offload->hit_rate, others.step_time_s, others.tokens_per_s});
+    results.offload->references.push_back({what, others.offload->hit_rate, others.step_time_s, others.tokens_per_s});
   }
 }
 
@@ -230,10 +243,9 @@ bool run_step(Run& run, int32_t step) {
                : CoherentStep{};
   const StepRouting& routing = coherent ? moved.routing : speculated.routing;
   const ShuffleCosts costs = run.speculation.costs();
-  const StepGraph graph = build_step(
-      {run.model, speculated.batch, routing, run.rebalancer.placement(), run.schedule, run.communication, costs, moved,
-       run.offload != nullptr},
-      run.rng);
+  const StepGraph graph = build_step({run.model, speculated.batch, routing, run.rebalancer.placement(), run.schedule,
+                                      run.communication, costs, moved, run.offload != nullptr},
+                                     run.rng);
   if (run.offload != nullptr) run.offload->begin_step(step, routing, graph);
   run.payload += graph.payload;
   if (run.control.progress != nullptr) expect_tasks(*run.control.progress, graph.graph, scenario.steps - step);
@@ -300,8 +312,8 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
                         placement_of(loaded, cluster, routing_source, control.placement), control.placement == nullptr);
   std::optional<Offload> offload;
   if (scenario.offload)
-    offload.emplace(OffloadInput{loaded, cluster, memories, model, batch, routing_source, rebalancer.placement(), memory,
-                                 sim, executor});
+    offload.emplace(OffloadInput{loaded, cluster, memories, model, batch, routing_source, rebalancer.placement(),
+                                 memory, sim, executor});
   Accounts accounts(loaded, cluster);
   Run run{.control = control,
           .speculation = speculation,
