@@ -14,6 +14,9 @@
 #include "sim/moe/batching.h"
 #include "sim/moe/load_prediction.h"
 #include "sim/moe/offload/bits.h"
+#include "sim/moe/offload/cache.h"
+#include "sim/moe/offload/expert_schedule.h"
+#include "sim/moe/offload/prefetch.h"
 #include "sim/moe/placement.h"
 #include "sim/moe/prediction.h"
 #include "sim/moe/rebalance.h"
@@ -102,6 +105,9 @@ constexpr Kind kKinds[] = {
     {"batchings", policies<BatchingPolicy>},
     {"schedules", policies<SchedulePolicy>},
     {"expert-bits", policies<BitPolicy>},
+    {"expert-caches", policies<CachePolicy>},
+    {"expert-prefetches", policies<PrefetchPolicy>},
+    {"expert-schedules", policies<ExpertSchedulePolicy>},
     {"transports", policies<TransportPolicy>},
     {"all-to-alls", policies<AllToAllAlgorithm>},
     {"reductions", policies<ReductionAlgorithm>},

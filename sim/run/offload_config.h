@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "models/cpu_data_sheet.h"
 #include "sim/config/fields.h"
 #include "sim/config/registry.h"
 #include "sim/core/units.h"
@@ -50,6 +51,7 @@ void fields(Visitor& v, TierConfig& s) {
 // The processor beside each GPU that may compute experts.
 struct OffloadCpuConfig {
   std::optional<int32_t> threads;
+  std::optional<CpuInstructions> instructions;
   std::optional<Rate> memory;
   std::optional<FlopRate> compute;
   std::optional<Duration> expert;
@@ -64,10 +66,14 @@ void fields(Visitor& v, OffloadCpuConfig& s) {
   const auto time = between(Duration{}, 10_s);
   v.optional("threads", s.threads, between(1, 4096),
              "of a socket that compute experts. All its cores, or what the profile measured most");
+  v.optional("instructions", s.instructions,
+             "that compute experts' products, where no profile was measured. amx where the CPU's data sheet has a bf16 "
+             "rate, else avx512");
   v.optional("memory", s.memory, above(Rate{0}), "rate at which they read weights. The profile's, or the data sheet's");
   v.optional("compute", s.compute, above(FlopRate{0}), "rate of their products. The profile's, or the data sheet's");
-  v.optional("expert", s.expert, time, "fixed time of an expert. The profile's, or none");
-  v.optional("first", s.first, time, "what the first expert of a layer takes longer");
+  v.optional("expert", s.expert, time,
+             "fixed time of an expert. The profile's, or what PyTorch was seen to take, 100 us");
+  v.optional("first", s.first, time, "what the first expert of a layer takes longer. The profile's wake-up, or none");
   v.optional("per_token", s.per_token, time,
              "time of a token, as some systems measure it: instead of bytes and products");
   v.optional("in_memory", s.in_memory,

@@ -27,7 +27,7 @@ struct Cache {
     event.layers = kLayers;
     event.experts = kExperts;
     event.top_k = 8;
-    event.partition = partition;
+    if (partition == CachePartition::global) event.part_of_layer = one_part;
     event.places = partition == CachePartition::layer ? kExperts / 4 : int64_t(kItems) / 4;
     event.past_load = past;
     tell(CacheEventKind::begin);
@@ -56,6 +56,7 @@ struct Cache {
 
   PolicyChoice<CachePolicy> policy;
   std::vector<float> scores;
+  std::vector<int32_t> one_part = std::vector<int32_t>(size_t(kLayers), 0);
   std::vector<int64_t> past;
   std::vector<int64_t> next_use;
   std::vector<float> forecast;

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "sim/core/random.h"
@@ -40,9 +41,11 @@ class CachePlayer {
         policy_(policy),
         rng_(seed),
         past_load_(game.past_load.empty() ? std::vector<int64_t>(game.items()) : game.past_load),
+        part_of_layer_(size_t(game.layers)),
         here_(game.items()),
-        held_(game.partition == CachePartition::layer ? size_t(game.layers) : 1),
+        held_(size_t(game.layers)),
         uses_(game.items()) {
+    if (game.partition == CachePartition::layer) std::iota(part_of_layer_.begin(), part_of_layer_.end(), 0);
     for (size_t turn = 0; turn < game.turns.size(); ++turn)
       for (const ExpertItem item : game.turns[turn].items) uses_[size_t(item)].push_back(int64_t(turn));
     tell(event(CacheEventKind::begin));
@@ -79,7 +82,7 @@ class CachePlayer {
     event.layers = game_->layers;
     event.experts = game_->experts;
     event.top_k = game_->top_k;
-    event.partition = game_->partition;
+    event.part_of_layer = part_of_layer_;
     event.places = game_->places;
     event.layer = layer_;
     event.item = item;
@@ -88,9 +91,7 @@ class CachePlayer {
   }
   ExpertItem tell(const CacheEvent& event) { return policy_.step(state_, event, rng_); }
 
-  size_t part_of(ExpertItem item) const {
-    return game_->partition == CachePartition::layer ? size_t(item / game_->experts) : 0;
-  }
+  size_t part_of(ExpertItem item) const { return size_t(part_of_layer_[size_t(item / game_->experts)]); }
 
   // Experts that are needed have scores of 1, the others less and less.
   void route(const CacheTurn& turn) {
@@ -160,6 +161,7 @@ class CachePlayer {
   Rng rng_;
   CacheState state_;
   std::vector<int64_t> past_load_;
+  std::vector<int32_t> part_of_layer_;
   std::vector<bool> here_;                  // [item]
   std::vector<int64_t> held_;               // [part] experts that are here
   std::vector<std::vector<int64_t>> uses_;  // [item] turns

@@ -40,7 +40,6 @@ struct CacheEvent {
   int32_t layers = 0;  // MoE layers
   int32_t experts = 0;
   int32_t top_k = 0;
-  CachePartition partition = CachePartition::layer;
   int64_t places = 0;  // experts that fit the part of the cache that `item` is in, about, where they differ in size
   int32_t layer = 0;   // MoE layer that runs
   ExpertItem item = kNoItem;
@@ -48,6 +47,7 @@ struct CacheEvent {
   bool prefetched = false;
   std::span<const float> scores;           // [expert] of `layer`: gate weights, summed over the GPU's tokens
   std::span<const ExpertItem> candidates;  // rising, at least one
+  std::span<const int32_t> part_of_layer;  // [layer] part of the cache, from 0; in every event; empty: one for each
   std::span<const int64_t> past_load;      // [item] tokens in the training part; in every event
   std::span<const float> forecast;         // [item] tokens expected at its next turn, 0 where nothing was forecast;
                                            // in `choose` alone
@@ -56,6 +56,9 @@ struct CacheEvent {
 
   size_t items() const { return size_t(layers) * size_t(experts); }
   int32_t layer_of(ExpertItem of) const { return of / experts; }
+  int32_t part_of(ExpertItem of) const {
+    return part_of_layer.empty() ? layer_of(of) : part_of_layer[size_t(layer_of(of))];
+  }
 };
 constexpr int64_t kNeverUsed = INT64_MAX;
 

@@ -30,14 +30,12 @@ struct Arc {
   ExpertItem oldest(List list) const { return state.next[size_t(ring(list))]; }
 };
 
-Arc arc_of(CacheState& state, const CacheEvent& event) {
-  return {state, event, event.partition == CachePartition::layer ? size_t(event.layer_of(event.item)) : 0};
-}
+Arc arc_of(CacheState& state, const CacheEvent& event) { return {state, event, size_t(event.part_of(event.item))}; }
 
 List list_of(const CacheState& state, ExpertItem item) { return List(state.mark[size_t(item)] & ~kUnused); }
 
 void begin(CacheState& state, const CacheEvent& event) {
-  const size_t parts = event.partition == CachePartition::layer ? size_t(event.layers) : 1;
+  const auto parts = size_t(event.layers);  // at most
   state.mark.assign(event.items(), kNowhere);
   state.target.assign(parts, 0);
   state.size.assign(parts * kLists, 0);

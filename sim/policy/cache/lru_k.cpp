@@ -30,6 +30,16 @@ void use(CacheState& state, size_t item, size_t k) {
   state.value[item] = kth > 0 ? double(kth) : double(*first) - kTooFew;
 }
 
+// One that nobody has needed yet, in a cache that is filled beforehand, has its place in the order of those with too
+// few.
+void begin_stay(CacheState& state, const CacheEvent& event, size_t k) {
+  const auto item = size_t(event.item);
+  if (event.prefetched)
+    state.value[item] = double(++state.clock);
+  else if (state.history[item * k] == 0)
+    state.value[item] = double(++state.clock) - kTooFew;
+}
+
 ExpertItem cache_lru_k(CacheState& state, const CacheEvent& event, const LruKOptions& options, Rng&) {
   const auto k = size_t(options.k);
   switch (event.kind) {
@@ -41,7 +51,7 @@ ExpertItem cache_lru_k(CacheState& state, const CacheEvent& event, const LruKOpt
       use(state, size_t(event.item), k);
       break;
     case CacheEventKind::load:
-      if (event.prefetched) state.value[size_t(event.item)] = double(++state.clock);
+      begin_stay(state, event, k);
       break;
     case CacheEventKind::choose:
       return least_valuable(event.candidates, state.value);

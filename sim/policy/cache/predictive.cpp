@@ -45,8 +45,10 @@ void begin_turn(CacheState& state, const CacheEvent& event) {
   state.target[size_t(event.layer)] = 0;
 }
 
-// How many experts the layer will need: each counts by what it is expected to get, but as one at most.
+// How many experts the layer will need: each counts by what it is expected to get, but as one at most. Layers whose
+// places are others take no part.
 double demand(const CacheState& state, const CacheEvent& event, int32_t layer) {
+  if (event.part_of(layer * event.experts) != event.part_of(event.item)) return 0;
   double experts = 0;
   for (const float tokens : forecast_of(event, layer)) experts += double(std::min(tokens, 1.0F));
   return experts > 0 ? experts : state.target[size_t(layer)];
@@ -65,7 +67,8 @@ void share_places(CacheState& state, const CacheEvent& event) {
 }
 
 ExpertItem choose(CacheState& state, const CacheEvent& event) {
-  share_places(state, event);
+  const bool of_one_layer = event.layer_of(event.candidates.front()) == event.layer_of(event.candidates.back());
+  if (!of_one_layer) share_places(state, event);
   return least_by_layer(
       event,
       [&](int32_t layer) {

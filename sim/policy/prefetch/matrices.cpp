@@ -14,7 +14,7 @@ constexpr size_t kConsideredForEach = 4;
 
 using Matrix = std::vector<float>;
 
-// The tokens of each request, or of each run, first come first.
+// The tokens of each request, by id, or of each run.
 std::vector<std::vector<int64_t>> tokens_of_requests(const PastTokens& past, int64_t run) {
   std::vector<std::vector<int64_t>> tokens;
   if (past.request.empty()) {

@@ -18,15 +18,9 @@ constexpr int64_t kVectorRows = 8;
 constexpr double kMatrixOverVector = 15;
 
 // Of a socket whose cores nobody measured.
-CpuParameters data_sheet_cpu(const CpuSpec& cpu) {
-  CpuThreadsParameters all;
-  all.threads = cpu.cores;
-  all.memory = {0.6 * cpu.memory_bandwidth.bytes_per_s};
-  all.cache = all.memory;
-  all.compute = {0.2 * cpu.bf16.value_or(FlopRate{1e12}).flop_per_s};
-  CpuParameters parameters;
-  parameters.threads.push_back(all);
-  return parameters;
+CpuParameters data_sheet_cpu(const CpuSpec& cpu, const OffloadCpuConfig& config) {
+  const CpuInstructions best = cpu.bf16 ? CpuInstructions::amx : CpuInstructions::avx512;
+  return cpu_of_data_sheet(cpu, config.threads.value_or(cpu.cores), config.instructions.value_or(best));
 }
 
 // Remembers what `compute` says of so many tokens.
@@ -45,7 +39,7 @@ ExpertCosts::ExpertCosts(const LoadedScenario& loaded, const StepModel& model, c
   add_widths(past_load);
   const OffloadCpuConfig& config = loaded.scenario.offload->cpu;
   const bool is_measured = loaded.profile && !loaded.profile->cpu.threads.empty();
-  cpu_ = is_measured ? loaded.profile->cpu : data_sheet_cpu(loaded.cpu);
+  cpu_ = is_measured ? loaded.profile->cpu : data_sheet_cpu(loaded.cpu, config);
   cpu_.cache = {};  // weights that are needed once a token come from memory
   threads_ = config.threads.value_or(cpu_.threads.back().threads);
   CpuThreadsParameters rates = cpu_threads(cpu_, threads_);
@@ -53,7 +47,7 @@ ExpertCosts::ExpertCosts(const LoadedScenario& loaded, const StepModel& model, c
   if (config.compute) rates.compute = *config.compute;
   cpu_.threads = {rates};
   if (config.expert) cpu_.expert = *config.expert;
-  cpu_first_ = config.first.value_or(Duration{});
+  cpu_first_ = config.first.value_or(is_measured ? cpu_.wake_up : Duration{});
   cpu_reads_ = rates.memory;
   has_cpu_ = true;
 }

@@ -27,6 +27,7 @@ class ExpertCosts {
   Duration on_cpu(ExpertItem item, int64_t tokens);
   Duration cpu_first() const { return cpu_first_; }
   Rate cpu_reads() const { return cpu_reads_; }  // of weights, at most
+  double cpu_beside_copies() const { return cpu_.beside_copies; }
 
   Bytes stored(ExpertItem item) const { return widths_[size_t(width_[size_t(item)])].stored; }
   Duration decode(ExpertItem item) const {

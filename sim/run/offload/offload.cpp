@@ -25,10 +25,8 @@ CopyInterference interference_of(const LoadedScenario& loaded, const ExpertCosts
   both.memory = loaded.cpu.memory_bandwidth;
   both.bus = *loaded.scenario.cluster.node.pcie;
   both.cpu_reads = costs.cpu_reads();
-  if (loaded.profile && !loaded.profile->cpu.threads.empty()) {
-    both.cpu_beside_copies = loaded.profile->cpu.beside_copies;
-    both.copies_beside_cpu = loaded.profile->interference.copies_beside_cpu;
-  }
+  both.cpu_beside_copies = costs.cpu_beside_copies();
+  if (loaded.profile) both.copies_beside_cpu = loaded.profile->interference.copies_beside_cpu;
   return both;
 }
 

@@ -19,7 +19,8 @@ struct Told {
     event.layers = layers;
     event.experts = experts;
     event.top_k = 1;
-    event.partition = CachePartition::global;
+    one_part.assign(size_t(layers), 0);
+    event.part_of_layer = one_part;
     event.places = 4;
     tell(CacheEventKind::begin);
   }
@@ -52,6 +53,7 @@ struct Told {
   }
 
   Choice policy;
+  std::vector<int32_t> one_part;
   CacheEvent event;
   CacheState state;
   Rng rng{1};
