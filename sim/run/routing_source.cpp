@@ -37,6 +37,10 @@ void copy_choices(const RoutingSource& source, int64_t trace_token, int64_t step
     if (step.gate.empty()) continue;
     const auto weights = gate_weights(trace_of(source), trace_token, layer % trace_of(source).layers);
     std::copy_n(weights.begin(), step.top_k, step.gate.begin() + place);
+    if (step.scores.empty()) continue;
+    const int64_t row = (int64_t{layer} * step.tokens + step_token) * step.experts;
+    for (size_t choice = 0; choice < from.size(); ++choice)
+      if (from[choice] != kNoExpert) step.scores[size_t(row + from[choice])] = weights[choice];
   }
 }
 
@@ -255,7 +259,11 @@ StepRouting route_requests(const RoutingSource& source, const Batch& batch, cons
   routing.experts = int32_t(trace_of(source).experts);
   routing.top_k = source.top_k;
   routing.ids.resize(size_t(routing.layers) * size_t(routing.tokens) * size_t(routing.top_k));
-  if (source.with_gate && !trace_of(source).gate.empty()) routing.gate.resize(routing.ids.size());
+  if (source.with_gate && !trace_of(source).gate.empty()) {
+    routing.gate.resize(routing.ids.size());
+    if (trace_of(source).top_k > routing.top_k)
+      routing.scores.resize(size_t(routing.layers) * size_t(routing.tokens) * size_t(routing.experts));
+  }
   routing.first_token.push_back(0);
 
   const int64_t judged = judged_tokens(source);

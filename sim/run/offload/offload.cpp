@@ -160,6 +160,11 @@ void Offload::add_scores(int32_t group, int32_t layer) {
   const int32_t ep = in_.cluster.layout.ep;
   const int64_t end = routing_->first_token[size_t((group + 1) * ep)];
   for (int64_t token = routing_->first_token[size_t(group * ep)]; token < end; ++token) {
+    if (!routing_->scores.empty()) {
+      const std::span<const float> all = routing_->scores_of(layer, token);
+      for (size_t expert = 0; expert < scores_.size(); ++expert) scores_[expert] += all[expert];
+      continue;
+    }
     const std::span<const uint16_t> choices = routing_->choices(layer, token);
     float weight = 0.5F;
     for (size_t choice = 0; choice < choices.size(); ++choice, weight *= 0.5F)
