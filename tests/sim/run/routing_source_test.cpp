@@ -52,6 +52,25 @@ TEST(RouteStep, NeverReadsTheTrainingPart) {
   }
 }
 
+// Two choices of three are recorded, one is made: the weight of the other is told all the same, that of the third is
+// not known.
+TEST(RouteStep, TellsTheScoresOfChoicesThatAWiderTraceRecorded) {
+  RoutingTrace trace;
+  trace.tokens = 2;
+  trace.layers = 1;
+  trace.top_k = 2;
+  trace.experts = 3;
+  trace.ids = {0, 1, 2, 0};
+  trace.gate = {0.5F, 0.25F, 0.75F, 0.125F};
+  RoutingSource source = source_of(trace, 1);
+  const Batch batch{{{{1, 0}}}};
+  EXPECT_TRUE(route_step(source, batch, Layout{}, 0).scores.empty());
+  source.with_gate = true;
+  const StepRouting step = route_step(source, batch, Layout{}, 0);
+  EXPECT_EQ(step.ids, (std::vector<uint16_t>{2}));
+  EXPECT_EQ(step.scores, (std::vector<float>{0.125F, 0, 0.75F}));
+}
+
 // Policies do not see the future: whatever the judged part holds, the loads that a placement is given stay.
 TEST(PastLoad, DoesNotDependOnTheJudgedPart) {
   RoutingTrace trace = counting_trace(100);
