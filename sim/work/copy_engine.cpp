@@ -198,7 +198,10 @@ void CopyEngine::finish_chunk() {
   carried_ += chunk.bytes;
   Copy& copy = copies_[chunk.slot];
   copy.arrived += chunk.bytes;
-  choose_later();
+  if (!ready_.empty() || retrying_)
+    choose_later();
+  else
+    tell_active(false);
 
   const Bytes so_far = copy.arrived;
   const bool whole = so_far == copy.request.bytes;

@@ -153,6 +153,7 @@ CacheEvent ExpertLevel::event(CacheEventKind kind, int32_t layer, ExpertItem ite
   event.item = item;
   if (item != kNoItem) event.places = places_[size_t(item / shape_.experts)];
   event.past_load = shape_.past_load;
+  event.part_of_layer = shape_.part_of_layer;
   return event;
 }
 

@@ -72,7 +72,7 @@ struct Watcher {
     copies[tag].over = so_far == copies[tag].bytes;
     finished = sim.now();
     chunk.reset();
-    sim.settle<&Watcher::look>(*this);
+    sim.settle<&Watcher::look_later>(*this);
   }
 
   // Calls the engine, and looks at what it does at the end of the instant.
@@ -81,8 +81,12 @@ struct Watcher {
     calling = true;
     call_engine();
     calling = false;
-    sim.settle<&Watcher::look>(*this);
+    sim.settle<&Watcher::look_later>(*this);
   }
+
+  // The engine may be asked to choose after this was, in the same round of settling: by a chunk that arrives later in
+  // the instant.
+  void look_later() { sim.settle<&Watcher::look>(*this); }
 
   // It never rests while there is something to copy, and has begun what is next by the rules: count() sees which.
   void look() {

@@ -114,7 +114,7 @@ TEST(CheckPlan, FindsAnExpertWhereItCannotRun) {
 }
 
 TEST(CheckPlan, FindsWhatTheLastLayerDefers) {
-  ExpertCase c({{.resident = true}});
+  ExpertCase c(std::vector<ExpertWork>{{.resident = true}});
   EXPECT_NO_THROW(check_plan(c.in, {{{0, kDeferred}}}));
   c.in.layer = c.in.layers - 1;
   EXPECT_THROW(check_plan(c.in, {{{0, kDeferred}}}), InternalError);
