@@ -31,10 +31,6 @@ struct StepRouting {
   std::vector<std::vector<int64_t>> first_in_layer{};
   std::vector<float> gate{};  // as ids, the weight of each choice; empty where nobody asked or it was not recorded
 
-  // [moe layer][token][expert] what the gate gave each expert, those not chosen included; empty where nobody asked, or
-  // the trace has no more choices than the model makes.
-  std::vector<float> scores{};
-
   const std::vector<int64_t>& first(int32_t layer) const {
     return first_in_layer.empty() ? first_token : first_in_layer[size_t(layer)];
   }
@@ -43,9 +39,6 @@ struct StepRouting {
 
   std::span<const float> weights(int32_t layer, int64_t token) const {
     return {gate.data() + (int64_t{layer} * tokens + token) * top_k, size_t(top_k)};
-  }
-  std::span<const float> scores_of(int32_t layer, int64_t token) const {
-    return {scores.data() + (int64_t{layer} * tokens + token) * experts, size_t(experts)};
   }
   std::span<const uint16_t> choices(int32_t layer, int64_t token) const {
     return {ids.data() + (int64_t{layer} * tokens + token) * top_k, size_t(top_k)};

@@ -37,10 +37,6 @@ void copy_choices(const RoutingSource& source, int64_t trace_token, int64_t step
     if (step.gate.empty()) continue;
     const auto weights = gate_weights(trace_of(source), trace_token, layer % trace_of(source).layers);
     std::copy_n(weights.begin(), step.top_k, step.gate.begin() + place);
-    if (step.scores.empty()) continue;
-    const int64_t row = (int64_t{layer} * step.tokens + step_token) * step.experts;
-    for (size_t choice = 0; choice < from.size(); ++choice)
-      if (from[choice] != kNoExpert) step.scores[size_t(row + from[choice])] = weights[choice];
   }
 }
 
@@ -259,11 +255,7 @@ StepRouting route_requests(const RoutingSource& source, const Batch& batch, cons
   routing.experts = int32_t(trace_of(source).experts);
   routing.top_k = source.top_k;
   routing.ids.resize(size_t(routing.layers) * size_t(routing.tokens) * size_t(routing.top_k));
-  if (source.with_gate && !trace_of(source).gate.empty()) {
-    routing.gate.resize(routing.ids.size());
-    if (trace_of(source).top_k > routing.top_k)
-      routing.scores.resize(size_t(routing.layers) * size_t(routing.tokens) * size_t(routing.experts));
-  }
+  if (source.with_gate && !trace_of(source).gate.empty()) routing.gate.resize(routing.ids.size());
   routing.first_token.push_back(0);
 
   const int64_t judged = judged_tokens(source);
@@ -306,6 +298,29 @@ StepTokens tokens_of_requests(const RoutingSource& source, const Batch& batch, c
       ++place;
     }
   return tokens;
+}
+
+std::vector<int64_t> wider_choices_of(const RoutingSource& source, const Batch& batch,
+                                      const std::vector<int64_t>& places) {
+  std::vector<int64_t> tokens;
+  const RoutingTrace& trace = trace_of(source);
+  if (source.drifting || trace.gate.empty() || trace.top_k <= source.top_k) return tokens;
+  const int64_t judged = judged_tokens(source);
+  auto place = places.begin();
+  for (const auto& requests : batch.ranks)
+    for (const Request& request : requests) {
+      for (int64_t t = 0; t < request.new_tokens; ++t) tokens.push_back(source.train_tokens + (*place + t) % judged);
+      ++place;
+    }
+  return tokens;
+}
+
+void add_recorded_scores(const RoutingSource& source, int64_t trace_token, int32_t layer, std::span<float> scores) {
+  const RoutingTrace& trace = trace_of(source);
+  const auto chosen = choices(trace, trace_token, layer % trace.layers);
+  const auto weights = gate_weights(trace, trace_token, layer % trace.layers);
+  for (size_t choice = 0; choice < chosen.size(); ++choice)
+    if (chosen[choice] != kNoExpert) scores[chosen[choice]] += weights[choice];
 }
 
 PastTokens past_tokens(const RoutingSource& source) {
