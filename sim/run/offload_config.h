@@ -57,6 +57,7 @@ struct OffloadCpuConfig {
   std::optional<Duration> expert;
   std::optional<Duration> first;
   std::optional<Duration> per_token;
+  std::optional<double> beside_copies;
   bool in_memory = false;
   bool attention = false;
 };
@@ -76,6 +77,8 @@ void fields(Visitor& v, OffloadCpuConfig& s) {
   v.optional("first", s.first, time, "what the first expert of a layer takes longer. The profile's wake-up, or none");
   v.optional("per_token", s.per_token, time,
              "time of a token, as some systems measure it: instead of bytes and products");
+  v.optional("beside_copies", s.beside_copies, between(1.0, 10.0),
+             "factor on its times while copies run. The profile's, or as on other machines");
   v.optional("in_memory", s.in_memory,
              "it sits in the GPU's memory and computes experts that lie there, as Duplex's does, with no bus between");
   v.optional("attention", s.attention,
