@@ -86,6 +86,8 @@ void check_fields(const OffloadConfig& s, const std::function<void(std::string k
   if (s.cpu.in_memory && (!s.cpu.memory || !s.cpu.compute) && !s.cpu.per_token)
     fault("cpu", "with `in_memory` needs `memory` and `compute`, the rates of the processor in the GPU's memory");
   check_codecs(s.codecs, fault);
+  if (s.cpu.attention && (!s.cpu.in_memory || !s.cpu.memory))
+    fault("cpu/attention", "needs `in_memory` and the rate `memory`");
   std::set<std::string> names;
   for (const TierConfig& tier : s.tiers)
     if (!names.insert(tier.name).second) fault("tiers", "has two called " + tier.name);

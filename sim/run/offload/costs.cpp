@@ -47,6 +47,7 @@ ExpertCosts::ExpertCosts(const LoadedScenario& loaded, const StepModel& model, c
   if (config.compute) rates.compute = *config.compute;
   cpu_.threads = {rates};
   if (config.expert) cpu_.expert = *config.expert;
+  if (config.beside_copies) cpu_.beside_copies = *config.beside_copies;
   cpu_first_ = config.first.value_or(is_measured ? cpu_.wake_up : Duration{});
   cpu_reads_ = rates.memory;
   add_launches();

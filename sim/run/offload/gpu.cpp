@@ -93,6 +93,7 @@ void OffloadGpu::begin_layer(const OffloadLayer& layer) {
     check_plan(in, plan);
     follow(plan);
   }
+  await_prefetches();
   prefetch(layer.layer);
   if (eager_) shared_.sim.at<&OffloadGpu::end_host>(host_free_, *this);
   advance();
@@ -277,9 +278,23 @@ void OffloadGpu::host_ready(ExpertItem item, Bytes so_far) {
     if (jobs_[job].waiting && jobs_[job].item == item) start_cpu(job);
 }
 
+// Those for this layer go before those for later ones. Where the layer's own experts take all places, none could come.
+void OffloadGpu::await_prefetches() {
+  awaited_.clear();
+  if (!config_.whole_prefetches || level_.places()[size_t(now_.layer)] <= int64_t(needed_.size())) return;
+  int64_t rank = int64_t(queue_.size());
+  for (const ExpertItem item : prefetches_) {
+    Copy& copy = copies_[size_t(item)];
+    if (item / shared_.hosted.experts != now_.layer || !copy.under_way) continue;
+    awaited_.push_back(item);
+    if (!copy.wanted && !copy.whole) engine_.set_urgency(copy.id, rank++);
+  }
+}
+
 void OffloadGpu::prefetch(int32_t layer) {
   for (const ExpertItem item : prefetches_)
-    if (!copies_[size_t(item)].wanted) drop_copy(item);
+    if (!copies_[size_t(item)].wanted && std::find(awaited_.begin(), awaited_.end(), item) == awaited_.end())
+      drop_copy(item);
   prefetches_.clear();
   const PrefetchInput in{.layers = int32_t(chosen_.size()),
                          .experts = shared_.hosted.experts,

@@ -142,6 +142,7 @@ class OffloadGpu {
   void submit_copy(ExpertItem item, int64_t urgency, bool wanted);
   bool drop_copy(ExpertItem item);
   void prefetch(int32_t layer);
+  void await_prefetches();
   Duration layer_time(int32_t layer, std::span<const ExpertItem> besides);
   void landed(uint64_t item);
   void advance();
@@ -173,6 +174,7 @@ class OffloadGpu {
   std::vector<uint8_t> hosted_;         // [item]
   std::vector<Copy> copies_;            // [item]
   std::vector<ExpertItem> prefetches_;  // that may not have begun
+  std::vector<ExpertItem> awaited_;     // prefetches that the layer waits for, needed or not
   std::function<std::span<const float>(int32_t layer)> forecast_;
   std::function<Duration(int32_t layer, std::span<const ExpertItem> besides)> layer_time_;
 

@@ -84,6 +84,8 @@ void OffloadGpu::cpu_done(uint32_t job) {
 // Goes on with the layer as far as it can be at this instant.
 void OffloadGpu::advance() {
   if (!running_ || gpu_busy_) return;
+  const auto is_on_its_way = [&](ExpertItem item) { return copies_[size_t(item)].under_way; };
+  if (std::any_of(awaited_.begin(), awaited_.end(), is_on_its_way)) return stall_from_now(false);
   const auto is_ready = [&](const Queued& queued) { return level_.present(queued.item); };
   if (beside_ > Duration{} || std::any_of(queue_.begin(), queue_.end(), is_ready)) return run_ready();
   if (!queue_.empty()) return stall_from_now(false);

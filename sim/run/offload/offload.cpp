@@ -125,7 +125,9 @@ void Offload::begin_step(int64_t step, const StepRouting& routing, const StepGra
   routing_ = &routing;
   graph_ = &graph;
   if (future_) future_->begin_step(step);
-  forecasts_.begin_step(routing, tokens_of_requests(in_.routing, in_.batch, places_of(in_.routing, in_.batch, step)));
+  const std::vector<int64_t> places = places_of(in_.routing, in_.batch, step);
+  forecasts_.begin_step(routing, tokens_of_requests(in_.routing, in_.batch, places));
+  wider_choices_ = wider_choices_of(in_.routing, in_.batch, places);
   const Layout& layout = in_.cluster.layout;
   for (size_t gpu = 0; gpu < gpus_.size(); ++gpu)
     gpus_[gpu]->begin_step(step, new_tokens(in_.batch.ranks[size_t(layout.attention_rank(GpuId(gpu)))]));
@@ -165,6 +167,10 @@ void Offload::add_scores(int32_t group, int32_t layer) {
   const int32_t ep = in_.cluster.layout.ep;
   const int64_t end = routing_->first_token[size_t((group + 1) * ep)];
   for (int64_t token = routing_->first_token[size_t(group * ep)]; token < end; ++token) {
+    if (!wider_choices_.empty()) {
+      add_recorded_scores(in_.routing, wider_choices_[size_t(token)], layer, scores_);
+      continue;
+    }
     const std::span<const uint16_t> choices = routing_->choices(layer, token);
     float weight = 0.5F;
     for (size_t choice = 0; choice < choices.size(); ++choice, weight *= 0.5F)

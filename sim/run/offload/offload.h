@@ -73,7 +73,8 @@ class Offload {
   std::vector<std::unique_ptr<OffloadGpu>> gpus_;
   const StepRouting* routing_ = nullptr;
   const StepGraph* graph_ = nullptr;
-  std::vector<float> scores_;  // [expert] of a group's tokens in the layer at hand
+  std::vector<int64_t> wider_choices_;  // [token of the step] its token in a trace that tells more than its choices
+  std::vector<float> scores_;           // [expert] of a group's tokens in the layer at hand
 };
 
 // Throws a ConfigError where the scenario asks for what cannot be: caches too small for what their schedule copies,
