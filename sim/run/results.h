@@ -311,8 +311,7 @@ void fields(Visitor& v, Results& s) {
   v.optional("rerouting", s.rerouting,
              "what became of the choices, over the whole trace; absent where experts are not chosen anew");
   v.optional("speculation", s.speculation, "what speculation did; absent where the scenario has none");
-  v.optional("offload", s.offload,
-             "caches, copies and processors of offloaded experts; absent where all are in the GPUs");
+  v.optional("offload", s.offload, "caches, copies and processors of offloaded experts; absent where all are in the GPUs");
   v.required("bounds", s.bounds, "lower bounds of the step time");
   v.required("breakdown", s.breakdown, "where the time goes");
   v.required("steps", s.steps, "each step");
