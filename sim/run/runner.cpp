@@ -184,8 +184,7 @@ void add_offload_references(const LoadedScenario& loaded, const RunControl& cont
     const Results others = run_scenario(
         reference, {.stop = control.stop, .progress = nullptr, .record = nullptr, .placement = control.placement});
     results.complete &= others.complete;
-    results.offload->references.push_back(
-        {what, others.offload->hit_rate, others.step_time_s, others.tokens_per_s});
+    results.offload->references.push_back({what, others.offload->hit_rate, others.step_time_s, others.tokens_per_s});
   }
 }
 
@@ -230,10 +229,9 @@ bool run_step(Run& run, int32_t step) {
                : CoherentStep{};
   const StepRouting& routing = coherent ? moved.routing : speculated.routing;
   const ShuffleCosts costs = run.speculation.costs();
-  const StepGraph graph = build_step(
-      {run.model, speculated.batch, routing, run.rebalancer.placement(), run.schedule, run.communication, costs, moved,
-       run.offload != nullptr},
-      run.rng);
+  const StepGraph graph = build_step({run.model, speculated.batch, routing, run.rebalancer.placement(), run.schedule,
+                                      run.communication, costs, moved, run.offload != nullptr},
+                                     run.rng);
   if (run.offload != nullptr) run.offload->begin_step(step, routing, graph);
   run.payload += graph.payload;
   if (run.control.progress != nullptr) expect_tasks(*run.control.progress, graph.graph, scenario.steps - step);
@@ -301,8 +299,8 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
                         placement_of(loaded, cluster, routing_source, control.placement), control.placement == nullptr);
   std::optional<Offload> offload;
   if (scenario.offload)
-    offload.emplace(OffloadInput{loaded, cluster, memories, model, batch, routing_source, rebalancer.placement(), memory,
-                                 sim, executor});
+    offload.emplace(OffloadInput{loaded, cluster, memories, model, batch, routing_source, rebalancer.placement(),
+                                 memory, sim, executor});
   Accounts accounts(loaded, cluster);
   Run run{.control = control,
           .speculation = speculation,
