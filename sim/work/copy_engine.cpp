@@ -201,10 +201,7 @@ void CopyEngine::finish_chunk() {
   carried_ += chunk.bytes;
   Copy& copy = copies_[chunk.slot];
   copy.arrived += chunk.bytes;
-  if (!ready_.empty() || retrying_)
-    choose_later();
-  else
-    tell_active(false);
+  choose_later();  // who tells the client if nothing follows
 
   const Bytes so_far = copy.arrived;
   const bool whole = so_far == copy.request.bytes;
