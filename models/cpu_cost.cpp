@@ -69,4 +69,16 @@ Duration issue_expert_time(const HostParameters& host, const CpuParameters& cpu,
   return duration_of_seconds(host.issue_expert->seconds() * exact_pow(part, host.issue_expert_power));
 }
 
+CpuAttentionRates cpu_attention_rates(const CpuSpec& cpu) {
+  constexpr double kReached = 0.73;
+  constexpr double kFlopsOfCore = 147e9;
+  return {Rate{kReached * cpu.memory_bandwidth.bytes_per_s},
+          cpu.bf16.value_or(FlopRate{kFlopsOfCore * double(cpu.cores)})};
+}
+
+Duration cpu_attention_time(const CpuAttentionRates& rates, const AttentionData& work) {
+  return duration_of_seconds(
+      fourth_norm(double(work.cache_read.count) / rates.memory.bytes_per_s, work.flops / rates.compute.flop_per_s));
+}
+
 }  // namespace moesim

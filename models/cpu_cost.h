@@ -1,9 +1,11 @@
-// How long experts take on the host's CPU.
+// How long experts and attention take on the host's CPU.
 #pragma once
 
 #include <cstdint>
 
 #include "models/device_profile.h"
+#include "models/devices.h"
+#include "models/llm_kernels.h"
 #include "models/precision.h"
 
 namespace moesim {
@@ -36,5 +38,19 @@ Duration cpu_experts_time(const CpuParameters& cpu, const CpuExperts& work);
 // Host time of all launches of one expert on the GPU, where the CPU's part has so many threads. CHECKs that the host's
 // parameters have it.
 Duration issue_expert_time(const HostParameters& host, const CpuParameters& cpu, int32_t threads);
+
+// What a socket reaches in attention.
+struct CpuAttentionRates {
+  Rate memory;
+  FlopRate compute;
+};
+
+// By the data sheet: 73 % of its memory bandwidth, as 150 of 204.8 GB/s were measured on a Xeon Platinum 8380
+// (MoE-Lens, arXiv 2504.09345); its bf16 rate, else 147 Gflop/s a core, which are 64 operations a cycle in fp32 at 2.3
+// GHz.
+CpuAttentionRates cpu_attention_rates(const CpuSpec& cpu);
+
+// (reading^4 + computing^4)^(1/4) of the keys and values of a batch.
+Duration cpu_attention_time(const CpuAttentionRates& rates, const AttentionData& work);
 
 }  // namespace moesim

@@ -135,6 +135,29 @@ AttentionCosts attention_costs(const LlmOnGpu& gpu, int32_t layer, std::span<con
           repeated(block.output, blocks)};
 }
 
+AttentionData attention_data(const LlmSpec& llm, const LlmPrecision& precision, int32_t layer,
+                             std::span<const RequestLength> requests) {
+  if (!is_softmax_layer(llm, layer)) return {};
+  const bool latent = llm.attention == AttentionKind::mla && llm.mla.has_value();
+  const int64_t qk_dim = latent ? llm.mla->kv_lora_rank + llm.mla->qk_rope_head_dim : llm.head_dim;
+  const int64_t v_dim = latent ? llm.mla->kv_lora_rank : llm.head_dim;
+  const int64_t heads = llm.heads * llm.attention_blocks;
+  const int64_t token = kv_bytes_per_token(llm, layer, precision.cache).count;
+  AttentionData data;
+  int64_t tokens = 0;
+  for (const RequestLength& request : requests) {
+    tokens += request.new_tokens;
+    data.cache_past += Bytes{visible_context(llm, layer, request.context) * token};
+    const int64_t last = visible_context(llm, layer, request.context + request.new_tokens);
+    data.flops += 2.0 * double(heads * (qk_dim + v_dim)) * double(request.new_tokens * last);
+  }
+  data.query = bytes_of(tokens * heads * qk_dim, Precision::bf16);
+  data.result = bytes_of(tokens * heads * v_dim, Precision::bf16);
+  data.cache_new = Bytes{tokens * token};
+  data.cache_read = data.cache_past + data.cache_new;
+  return data;
+}
+
 KernelCost gate_cost(const LlmOnGpu& gpu, int64_t tokens) {
   const LlmSpec& llm = gpu.llm;
   const std::array parts{kernel_cost(gpu.cost, Norm{tokens, llm.hidden}),

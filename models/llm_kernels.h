@@ -47,6 +47,19 @@ struct AttentionCosts {
 // of self-attention.
 AttentionCosts attention_costs(const LlmOnGpu& gpu, int32_t layer, std::span<const RequestLength> requests);
 
+// What attention between the projections reads and writes in a layer, wherever it runs: for the time that it takes on
+// another processor, and for what travels there and back.
+struct AttentionData {
+  Bytes query;       // bf16; MLA's in its absorbed form
+  Bytes result;      // bf16
+  Bytes cache_new;   // keys and values of the new tokens
+  Bytes cache_past;  // of the tokens before, as far as the layer looks back
+  Bytes cache_read;  // both
+  double flops = 0;
+};
+AttentionData attention_data(const LlmSpec& llm, const LlmPrecision& precision, int32_t layer,
+                             std::span<const RequestLength> requests);
+
 // Norm, scores, softmax and top-k for tokens that this GPU holds.
 KernelCost gate_cost(const LlmOnGpu& gpu, int64_t tokens);
 

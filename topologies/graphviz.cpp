@@ -85,8 +85,8 @@ std::string_view colour(LinkKind kind) {
 
 // Ports and fabric in bits a second, buses in bytes, as their makers do.
 std::string rate_label(const Link& link, LinkKind kind) {
-  const bool in_bits = kind != LinkKind::nvlink && kind != LinkKind::pcie && kind != LinkKind::socket &&
-                       kind != LinkKind::memory;
+  const bool in_bits =
+      kind != LinkKind::nvlink && kind != LinkKind::pcie && kind != LinkKind::socket && kind != LinkKind::memory;
   const double giga = link.capacity.bytes_per_s * 1e-9;
   return in_bits ? fmt::format("{:.4g} Gb/s", giga * 8) : fmt::format("{:.4g} GB/s", giga);
 }

@@ -16,6 +16,7 @@
 #include "sim/moe/offload/bits.h"
 #include "sim/moe/offload/cache.h"
 #include "sim/moe/offload/expert_schedule.h"
+#include "sim/moe/offload/pipeline.h"
 #include "sim/moe/offload/prefetch.h"
 #include "sim/moe/placement.h"
 #include "sim/moe/prediction.h"
@@ -108,6 +109,7 @@ constexpr Kind kKinds[] = {
     {"expert-caches", policies<CachePolicy>},
     {"expert-prefetches", policies<PrefetchPolicy>},
     {"expert-schedules", policies<ExpertSchedulePolicy>},
+    {"pipeline-orders", policies<PipelineOrder>},
     {"transports", policies<TransportPolicy>},
     {"all-to-alls", policies<AllToAllAlgorithm>},
     {"reductions", policies<ReductionAlgorithm>},

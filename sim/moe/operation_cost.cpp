@@ -51,9 +51,11 @@ KernelCost kernels_of(const StepModel& model, Operation operation, const Operati
     case Operation::dispatch:
     case Operation::combine:
     case Operation::migration:
+    case Operation::copy:
+    case Operation::cpu_attention:
       break;
   }
-  CHECK(!is_communication(operation));
+  CHECK(!is_communication(operation) && !is_on_cpu(operation));
   return {};
 }
 

@@ -12,19 +12,21 @@ namespace moesim {
 
 // What a GPU does in a step. The same names label its time in the results.
 enum class Operation : uint8_t {
-  attention,  // norm, QKV, attention, output projection
-  tp,         // tensor-parallel reduce-scatter or all-gather
-  gate,       // norm, router, softmax, top-k, and packing by destination where the stack has a kernel for it
-  dispatch,   // all-to-all of tokens to the GPUs of their experts
-  experts,    // regrouping by expert and the grouped GEMMs
-  combine,    // all-to-all of results back
-  unpermute,  // weighted sum of the results of a token's experts
-  shared,     // shared experts
-  dense,      // dense feed-forward layer
-  lm_head,    // final norm and vocabulary projection
-  migration,  // weights of experts on their way to other GPUs, between steps or behind them; no schedule has it
-  predict,    // look-ups that say where tokens are to go before they are routed
-  coherence,  // all-gather of the new tokens where every GPU has the context of all requests
+  attention,      // norm, QKV, attention, output projection
+  tp,             // tensor-parallel reduce-scatter or all-gather
+  gate,           // norm, router, softmax, top-k, and packing by destination where the stack has a kernel for it
+  dispatch,       // all-to-all of tokens to the GPUs of their experts
+  experts,        // regrouping by expert and the grouped GEMMs
+  combine,        // all-to-all of results back
+  unpermute,      // weighted sum of the results of a token's experts
+  shared,         // shared experts
+  dense,          // dense feed-forward layer
+  lm_head,        // final norm and vocabulary projection
+  migration,      // weights of experts on their way to other GPUs, between steps or behind them; no schedule has it
+  predict,        // look-ups that say where tokens are to go before they are routed
+  coherence,      // all-gather of the new tokens where every GPU has the context of all requests
+  copy,           // between the host's memory and a GPU's: weights, keys and values, activations
+  cpu_attention,  // attention on the host's CPU, over keys and values in its memory
 };
 
 constexpr auto enum_names(Operation) {
@@ -40,19 +42,25 @@ constexpr auto enum_names(Operation) {
                                                            {Operation::lm_head, "lm_head"},
                                                            {Operation::migration, "migration"},
                                                            {Operation::predict, "predict"},
-                                                           {Operation::coherence, "coherence"}});
+                                                           {Operation::coherence, "coherence"},
+                                                           {Operation::copy, "copy"},
+                                                           {Operation::cpu_attention, "cpu_attention"}});
 }
 constexpr size_t kOperations = enum_names(Operation{}).size();
 
 constexpr bool is_communication(Operation operation) {
   return operation == Operation::tp || operation == Operation::dispatch || operation == Operation::combine ||
-         operation == Operation::migration || operation == Operation::coherence;
+         operation == Operation::migration || operation == Operation::coherence || operation == Operation::copy;
 }
 
+// Whether the host's CPU does it. The GPU may wait for it meanwhile.
+constexpr bool is_on_cpu(Operation operation) { return operation == Operation::cpu_attention; }
+
 // The streams of each GPU. Compute kernels share one; collectives may have their own.
-// The host's queue of launches is a stream too; it has work where launches are eager. So is what moves weights.
-enum class Lane : uint8_t { compute, dispatch, combine, host, migration };
-constexpr size_t kLanes = 5;
+// The host's queue of launches is a stream too; it has work where launches are eager. So are what moves weights to the
+// GPU, other copies from the host's memory and back, and the CPU's work for the GPU.
+enum class Lane : uint8_t { compute, dispatch, combine, host, migration, copy_in, copy_out, cpu };
+constexpr size_t kLanes = 8;
 
 // One operation of every GPU on tokens [part / parts, (part + 1) / parts) of its own, after the operations named.
 struct ScheduledOperation {

@@ -205,7 +205,8 @@ std::vector<GpuResult> Accounts::gpu_results(const std::vector<MemoryResult>& me
     result.name = cluster_.gpu_names[gpu];
     for (const auto& [operation, name] : enum_names(Operation{})) {
       const double exposed = mean_s(gpus_[gpu].exposed[size_t(operation)]);
-      (is_communication(operation) ? result.exposed_communication_s : result.compute_s) += exposed;
+      const bool elsewhere = is_communication(operation) || is_on_cpu(operation);
+      (elsewhere ? result.exposed_communication_s : result.compute_s) += exposed;
     }
     result.idle_s = mean_s(gpus_[gpu].idle);
     result.expert_rows = expert_rows_[gpu];

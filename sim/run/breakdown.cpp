@@ -13,14 +13,16 @@ struct Interval {
   Operation operation;
 };
 
+// Which of several operations at once is shown: kernels of the GPU, else work of the CPU, else what travels.
+int rank_of(Operation operation) { return is_communication(operation) ? 0 : is_on_cpu(operation) ? 1 : 2; }
+
 // Attributes [from, to) to the intervals that cover it.
 void attribute(const std::vector<Interval>& running, Time from, Time to, GpuTimes& gpu) {
   const Duration length = to - from;
   if (length == Duration{}) return;
   const Interval* shown = nullptr;
   for (const Interval& interval : running)  // in order of start
-    if (shown == nullptr || (is_communication(shown->operation) && !is_communication(interval.operation)))
-      shown = &interval;
+    if (shown == nullptr || rank_of(interval.operation) > rank_of(shown->operation)) shown = &interval;
   if (shown == nullptr) {
     gpu.idle += length;
     return;

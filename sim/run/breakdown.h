@@ -11,7 +11,8 @@
 namespace moesim {
 
 // Times of one GPU in one step. Exposed times, and idle, sum to the step exactly: each instant counts under the
-// kernel that computes, else under the collective that runs, else as idle; the one that started first among several.
+// kernel that computes, else under what the CPU does for the GPU, else under the collective or copy that runs, else as
+// idle; the one that started first among several.
 struct GpuTimes {
   std::array<Duration, kOperations> exposed{};
   std::array<Duration, kOperations> hidden{};

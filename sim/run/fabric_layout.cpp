@@ -26,8 +26,8 @@ constexpr size_t kSwitchBoxesMax = 64;   // of a tier
 constexpr size_t kTwoWayPairsMax = 300;  // joined boxes up to which each direction has a line
 
 // Rows of a server from the top, by what its vertices are.
-constexpr std::array kServerRows = {VertexKind::nic, VertexKind::memory, VertexKind::cpu, VertexKind::pcie_switch,
-                                    VertexKind::gpu, VertexKind::nvswitch};
+constexpr std::array kServerRows = {VertexKind::nic,         VertexKind::memory, VertexKind::cpu,
+                                    VertexKind::pcie_switch, VertexKind::gpu,    VertexKind::nvswitch};
 
 const char* row_name(VertexKind kind) {
   switch (kind) {

@@ -7,6 +7,7 @@
 
 #include "models/memory.h"
 #include "sim/run/cluster.h"
+#include "sim/run/pipeline.h"
 
 namespace moesim {
 namespace {
@@ -69,22 +70,24 @@ Bytes offload_room(const OffloadConfig& config, Bytes hosted, Bytes left) {
 
 std::vector<MemoryResult> plan_memory(const LoadedScenario& loaded, const Layout& layout, const Batch& batch) {
   const Bytes capacity{int64_t(double(loaded.gpu.memory.count) * loaded.scenario.memory.usable)};
+  if (loaded.scenario.pipeline) return {plan_pipeline_memory(loaded, batch, capacity)};
   const std::vector<int32_t> slots = expert_slots(loaded, layout);
   std::vector<MemoryResult> results;
   for (int32_t gpu = 0; gpu < layout.gpus; ++gpu) {
     const auto& requests = batch.ranks[size_t(layout.attention_rank(GpuId(gpu)))];
     const bool coherent = loaded.scenario.parallelism.context_coherent;
     MemoryUse use = use_of_gpu(loaded, layout, slots[size_t(layout.expert_rank(GpuId(gpu)))], requests,
-                                     coherent ? requests_of_group(layout, batch, GpuId(gpu)) : requests);
+                               coherent ? requests_of_group(layout, batch, GpuId(gpu)) : requests);
     if (loaded.scenario.offload)
       use.experts = offload_room(*loaded.scenario.offload, use.experts, capacity - (use.total() - use.experts));
     if (use.total() > capacity)
-      throw ConfigError(loaded.source,
-                        fmt::format("GPU {} needs {:.2f} GiB but {} has {:.2f} GiB usable: {}. More GPUs (ep, tp), "
-                                    "a smaller batch, lower precision or experts in host memory (`offload`) would make it "
-                                    "fit",
-                                    gpu, double(use.total().count) / double(1 << 30), loaded.gpu.name,
-                                    double(capacity.count) / double(1 << 30), describe(use)));
+      throw ConfigError(
+          loaded.source,
+          fmt::format("GPU {} needs {:.2f} GiB but {} has {:.2f} GiB usable: {}. More GPUs (ep, tp), "
+                      "a smaller batch, lower precision or experts in host memory (`offload`) would make it "
+                      "fit",
+                      gpu, double(use.total().count) / double(1 << 30), loaded.gpu.name,
+                      double(capacity.count) / double(1 << 30), describe(use)));
     results.push_back(result_of(use, capacity));
   }
   return results;

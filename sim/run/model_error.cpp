@@ -32,7 +32,10 @@ std::vector<std::string_view> parts_of(Operation operation) {
     case Operation::migration:
     case Operation::coherence:
       return {"collectives"};
-    case Operation::predict:  // look-ups, which nobody has measured
+    case Operation::copy:
+      return {"copies/host_to_device"};
+    case Operation::predict:        // look-ups, which nobody has measured
+    case Operation::cpu_attention:  // nor this
       return {};
   }
   return {};
@@ -70,7 +73,7 @@ std::optional<ModelErrorResult> model_error(const DeviceProfile& profile, const 
   double known_s = 0;
   for (const OperationResult& row : results.breakdown) {
     const Operation operation = operation_of(row.operation);
-    if (steps && !is_communication(operation)) {
+    if (steps && !is_communication(operation) && !is_on_cpu(operation)) {
       computing_s += row.exposed_s;
       continue;
     }

@@ -9,6 +9,7 @@
 #include "sim/config/fields.h"
 #include "sim/core/units.h"
 #include "sim/run/offload_result.h"
+#include "sim/run/pipeline_result.h"
 #include "sim/run/speculation_result.h"
 #include "traces/rerouter.h"
 
@@ -94,7 +95,7 @@ void fields(Visitor& v, GpuResult& s) {
   v.required("name", s.name, "name in the topology");
   v.required("compute_s", s.compute_s, at_least(0.0), "time of a step in kernels that compute, s");
   v.required("exposed_communication_s", s.exposed_communication_s, at_least(0.0),
-             "time of a step in collectives alone, waiting for peers included, s");
+             "time of a step in collectives and copies alone, or in work of the CPU, waiting for peers included, s");
   v.required("idle_s", s.idle_s, at_least(0.0), "rest of the step, s");
   v.required("expert_rows", s.expert_rows, at_least(int64_t{0}), "(token, expert) pairs computed in all steps");
   v.required("memory", s.memory, "what lies in its memory");
@@ -274,6 +275,7 @@ struct Results {
   std::optional<RerouteCounts> rerouting;
   std::optional<SpeculationResult> speculation;
   std::optional<OffloadResult> offload;
+  std::optional<PipelineResult> pipeline;
   BoundResult bounds;
   std::vector<OperationResult> breakdown;
   std::vector<StepResult> steps;
@@ -311,7 +313,9 @@ void fields(Visitor& v, Results& s) {
   v.optional("rerouting", s.rerouting,
              "what became of the choices, over the whole trace; absent where experts are not chosen anew");
   v.optional("speculation", s.speculation, "what speculation did; absent where the scenario has none");
-  v.optional("offload", s.offload, "caches, copies and processors of offloaded experts; absent where all are in the GPUs");
+  v.optional("offload", s.offload,
+             "caches, copies and processors of offloaded experts; absent where all are in the GPUs");
+  v.optional("pipeline", s.pipeline, "what streaming weights took; absent where the scenario has no `pipeline`");
   v.required("bounds", s.bounds, "lower bounds of the step time");
   v.required("breakdown", s.breakdown, "where the time goes");
   v.required("steps", s.steps, "each step");

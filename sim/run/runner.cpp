@@ -17,6 +17,7 @@
 #include "sim/run/memory_plan.h"
 #include "sim/run/names.h"
 #include "sim/run/offload/offload.h"
+#include "sim/run/pipeline.h"
 #include "sim/run/placement_input.h"
 #include "sim/run/rebalancer.h"
 #include "sim/run/routing_source.h"
@@ -184,8 +185,7 @@ void add_offload_references(const LoadedScenario& loaded, const RunControl& cont
     const Results others = run_scenario(
         reference, {.stop = control.stop, .progress = nullptr, .record = nullptr, .placement = control.placement});
     results.complete &= others.complete;
-    results.offload->references.push_back(
-        {what, others.offload->hit_rate, others.step_time_s, others.tokens_per_s});
+    results.offload->references.push_back({what, others.offload->hit_rate, others.step_time_s, others.tokens_per_s});
   }
 }
 
@@ -200,6 +200,7 @@ struct Run {
   Offload* offload;  // none where all experts are in the GPUs
   Rebalancer& rebalancer;
   Accounts& accounts;
+  std::optional<Pipeline>& pipeline;
   const std::vector<int32_t>& pools;
   Rng rng;
   Bytes payload;               // of the steps
@@ -230,10 +231,11 @@ bool run_step(Run& run, int32_t step) {
                : CoherentStep{};
   const StepRouting& routing = coherent ? moved.routing : speculated.routing;
   const ShuffleCosts costs = run.speculation.costs();
-  const StepGraph graph = build_step(
-      {run.model, speculated.batch, routing, run.rebalancer.placement(), run.schedule, run.communication, costs, moved,
-       run.offload != nullptr},
-      run.rng);
+  const StepInput input{
+      run.model, speculated.batch,      routing, run.rebalancer.placement(), run.schedule, run.communication, costs,
+      moved,     run.offload != nullptr};
+  const StepGraph graph =
+      run.pipeline ? run.pipeline->step(routing, run.rebalancer.placement()) : build_step(input, run.rng);
   if (run.offload != nullptr) run.offload->begin_step(step, routing, graph);
   run.payload += graph.payload;
   if (run.control.progress != nullptr) expect_tasks(*run.control.progress, graph.graph, scenario.steps - step);
@@ -260,11 +262,38 @@ bool run_step(Run& run, int32_t step) {
   return goes_on;
 }
 
+// What the run found, but for what its batch tells.
+Results results_of(const Run& run, const RoutingSource& routing, const std::vector<MemoryResult>& memory,
+                   bool complete) {
+  const LoadedScenario& loaded = run.engine.loaded;
+  Results results = run.accounts.results(memory);
+  results.complete = complete;
+  results.rebalancing = run.rebalancer.results(run.accounts.steps());
+  results.rerouting = routing.rerouting;
+  results.speculation = run.speculation.result();
+  if (run.offload != nullptr)
+    results.offload = run.offload->result(int64_t(run.accounts.steps().size()), run.accounts.total());
+  add_savings(loaded, run.control, results);
+  add_offload_references(loaded, run.control, results);
+  if (run.pipeline) run.pipeline->add_to(results);
+  results.digest = run.digest;
+  results.events = run.events;
+  return results;
+}
+
+std::vector<std::string> notes_of(const Run& run, const RoutingSource& routing, const Batch& batch) {
+  const Scenario& scenario = run.engine.loaded.scenario;
+  std::vector<std::string> notes = routing_notes(routing, batch, scenario.steps);
+  for (std::string& note : network_notes(scenario)) notes.push_back(std::move(note));
+  return notes;
+}
+
 }  // namespace
 
 void check_scenario(const LoadedScenario& loaded) {
   const Cluster cluster = build_cluster(loaded);
   const Batch batch = batch_of(loaded.scenario, cluster.layout);
+  check_pipeline(loaded, cluster);
   check_offload(loaded, cluster.layout, plan_memory(loaded, cluster.layout, batch));
   check_placement_file(loaded, cluster.layout);
   check_speculation(loaded, cluster.layout);
@@ -276,6 +305,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   Cluster cluster = build_cluster(loaded);
   const Layout& layout = cluster.layout;
   const Batch batch = batch_of(scenario, layout);
+  check_pipeline(loaded, cluster);
   check_speculation(loaded, layout);
   const std::vector<MemoryResult> memory = plan_memory(loaded, layout, batch);
   check_offload(loaded, layout, memory);
@@ -300,9 +330,11 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
                         placement_of(loaded, cluster, routing_source, control.placement), control.placement == nullptr);
   std::optional<Offload> offload;
   if (scenario.offload)
-    offload.emplace(OffloadInput{loaded, cluster, memories, model, batch, routing_source, rebalancer.placement(), memory,
-                                 sim, executor});
+    offload.emplace(OffloadInput{loaded, cluster, memories, model, batch, routing_source, rebalancer.placement(),
+                                 memory, sim, executor});
   Accounts accounts(loaded, cluster);
+  std::optional<Pipeline> pipeline;
+  if (scenario.pipeline) pipeline.emplace(loaded, cluster, model, batch, paths);
   Run run{.control = control,
           .speculation = speculation,
           .model = model,
@@ -312,6 +344,7 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
           .offload = offload ? &*offload : nullptr,
           .rebalancer = rebalancer,
           .accounts = accounts,
+          .pipeline = pipeline,
           .pools = pools,
           .rng = Rng::stream(scenario.seed, "step"),
           .payload = {},
@@ -320,19 +353,9 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   bool complete = true;
   for (int32_t step = 0; step < scenario.steps && complete; ++step) complete = run_step(run, step);
 
-  Results results = accounts.results(memory);
-  results.complete = complete;
-  results.rebalancing = rebalancer.results(accounts.steps());
-  results.rerouting = routing_source.rerouting;
-  results.speculation = speculation.result();
-  if (offload) results.offload = offload->result(int64_t(accounts.steps().size()), accounts.total());
-  add_savings(loaded, control, results);
-  add_offload_references(loaded, control, results);
-  results.notes = routing_notes(routing_source, batch, scenario.steps);
-  for (std::string& note : network_notes(scenario)) results.notes.push_back(std::move(note));
-  results.digest = run.digest;
-  results.events = run.events;
+  Results results = results_of(run, routing_source, memory, complete);
   results.tokens_per_step = new_tokens(batch);
+  results.notes = notes_of(run, routing_source, batch);
   if (control.record != nullptr) end_record(*control.record, accounts, std::move(cluster.topology));
   return results;
 }

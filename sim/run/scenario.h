@@ -21,6 +21,7 @@
 #include "sim/config/json.h"
 #include "sim/config/registry.h"
 #include "sim/moe/load_prediction.h"
+#include "sim/moe/offload/pipeline.h"
 #include "sim/moe/placement.h"
 #include "sim/moe/rebalance.h"
 #include "sim/moe/replica_choice.h"
@@ -258,6 +259,7 @@ struct Scenario {
   RebalanceConfig rebalance;
   std::optional<SpeculationConfig> speculation;
   std::optional<OffloadConfig> offload;
+  std::optional<PipelineSettings> pipeline;
   PolicyChoice<SchedulePolicy> schedule{"sequential"};
   CommunicationConfig communication;
   std::string profile;
@@ -294,6 +296,8 @@ void fields(Visitor& v, Scenario& s) {
              "experts predicted before tokens are routed, and tokens shuffled to them; without it nothing is");
   v.optional("offload", s.offload,
              "experts that do not all fit in the GPUs' memory: the others wait in the host's; without it all must fit");
+  v.optional("pipeline", s.pipeline,
+             "weights stream through the one GPU from the host's memory, layer by layer; without it they lie on GPUs");
   v.optional("schedule", s.schedule, "in which order a step does its operations");
   v.optional("communication", s.communication, "collectives");
   v.optional(

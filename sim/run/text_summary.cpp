@@ -101,6 +101,20 @@ void append_speculation(std::string& out, const SpeculationResult& speculation) 
                  with_prefix(saved, "B"), seconds(speculation.time_saved_s));
 }
 
+void append_pipeline(std::string& out, const PipelineResult& pipeline) {
+  const auto bytes = [](int64_t count) { return with_prefix(double(count), "B"); };
+  fmt::format_to(std::back_inserter(out), "{:<13}{}, {} micro-batch{}, attention on the {}; {} in the host's memory\n",
+                 "pipeline", pipeline.order, pipeline.micro_batches, pipeline.micro_batches == 1 ? "" : "es",
+                 pipeline.attention == "cpu" ? "CPU" : "GPU", bytes(pipeline.host_bytes));
+  fmt::format_to(std::back_inserter(out), "{:<13}GPU {}, bus to the GPU {}, bus to the host {}, CPU {}; most: {}\n",
+                 "a step needs", seconds(pipeline.gpu_s), seconds(pipeline.bus_in_s), seconds(pipeline.bus_out_s),
+                 seconds(pipeline.cpu_s), pipeline.busiest);
+  fmt::format_to(std::back_inserter(out),
+                 "{:<13}weights {}, keys and values {} in and {} out, activations {} in and {} out\n", "travels",
+                 bytes(pipeline.weights_bytes), bytes(pipeline.cache_in_bytes), bytes(pipeline.cache_out_bytes),
+                 bytes(pipeline.activations_in_bytes), bytes(pipeline.activations_out_bytes));
+}
+
 double operation_s(const Results& results, const char* name) {
   for (const OperationResult& operation : results.breakdown)
     if (operation.operation == name) return operation.exposed_s;
@@ -122,7 +136,7 @@ std::vector<ComparedQuantity> compared_quantities() {
       {"tokens/s", [](const Results& r) { return r.tokens_per_s; }, rate},
   };
   for (const char* name : {"attention", "tp", "gate", "dispatch", "experts", "shared", "dense", "combine", "unpermute",
-                           "lm_head", "predict", "coherence"})
+                           "lm_head", "predict", "coherence", "copy", "cpu_attention"})
     rows.push_back({name, [name](const Results& r) { return operation_s(r, name); }, seconds});
   rows.push_back({"idle", [](const Results& r) { return r.idle_s; }, seconds});
   rows.push_back({"GPU load max/mean", [](const Results& r) { return r.gpu_load_max_over_mean; }, number});
@@ -198,6 +212,7 @@ std::string text_summary(const Results& results) {
   if (results.rebalancing) append_rebalancing(out, *results.rebalancing);
   if (results.speculation) append_speculation(out, *results.speculation);
   if (results.offload) out += offload_text(*results.offload);
+  if (results.pipeline) append_pipeline(out, *results.pipeline);
   append_breakdown(out, results);
   append_links(out, results);
   append_memory(out, results);

@@ -93,6 +93,7 @@ void check_offload(const LoadedScenario& loaded, const Layout& layout, const std
   };
   if (scenario.schedule.name() != "sequential")
     add("/schedule", "with `offload` must be sequential: experts are scheduled by /offload/schedule");
+  if (scenario.pipeline) add("/pipeline", "cannot be combined with `offload`: all of its weights stream");
   if (scenario.speculation) add("/speculation", "cannot be combined with `offload`");
   if (scenario.rebalance.policy.name() != "never") add("/rebalance", "cannot be combined with `offload`");
   if (scenario.parallelism.context_coherent) add("/parallelism/context_coherent", "cannot be combined with `offload`");

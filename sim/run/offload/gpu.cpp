@@ -11,6 +11,7 @@
 namespace moesim {
 namespace {
 
+constexpr int64_t kChunksToJudgeBy = 8;
 constexpr int64_t kPrefetchUrgency = 1'000'000;  // and its rank; what a layer waits for has ranks from 0
 
 CopyOptions copy_options(const LoadedScenario& loaded) {
@@ -49,6 +50,12 @@ OffloadGpu::OffloadGpu(const OffloadShared& shared, GpuId gpu, const Ends& ends,
     return shared_.forecasts.forecast(group_, layer, running_ ? now_.layer + 1 : 0);
   };
   layer_time_ = [this](int32_t layer, std::span<const ExpertItem> besides) { return layer_time(layer, besides); };
+}
+
+// What copies have reached so far, other GPUs' beside them and their latencies counted; at first what the bus can.
+Rate OffloadGpu::bus_rate() const {
+  if (engine_.carried() < kChunksToJudgeBy * config_.chunk) return bus_;
+  return {double(engine_.carried().count) / engine_.busy().seconds()};
 }
 
 void OffloadGpu::begin_step(int64_t step, int64_t tokens) {
@@ -137,10 +144,10 @@ ExpertWork OffloadGpu::work_of(int32_t layer, int32_t expert, int64_t tokens) {
   work.resident = level_.present(item);
   work.arriving = copies_[size_t(item)].under_way;
   if (work.arriving && !copies_[size_t(item)].whole)
-    work.arrives = transfer_time(engine_.left(copies_[size_t(item)].id), bus_);
+    work.arrives = transfer_time(engine_.left(copies_[size_t(item)].id), bus_rate());
   work.gpu = on_this_gpu(shared_.costs.on_gpu(tokens));
   work.cpu = shared_.costs.on_cpu(item, tokens);
-  work.copy = transfer_time(bytes_of_item(item), bus_);
+  work.copy = transfer_time(bytes_of_item(item), bus_rate());
   return work;
 }
 
@@ -156,7 +163,7 @@ ExpertScheduleInput OffloadGpu::schedule_input(int32_t layer, std::span<const Ex
   in.gpu_busy = on_this_gpu(beside_);
   in.cpu_busy = socket_.cpu->backlog();
   in.cpu_first = shared_.costs.cpu_first();
-  in.copies_busy = transfer_time(engine_.on_the_way(), bus_);
+  in.copies_busy = transfer_time(engine_.on_the_way(), bus_rate());
   return in;
 }
 
@@ -269,7 +276,7 @@ void OffloadGpu::prefetch(int32_t layer) {
                          .chosen = std::span(chosen_).first(size_t(layer + 1)),
                          .present = level_.taken(),
                          .places = level_.places(),
-                         .copy = transfer_time(level_.largest(), bus_),
+                         .copy = transfer_time(level_.largest(), bus_rate()),
                          .window = interval_,
                          .forecast = forecast_,
                          .layer_time = layer_time_};

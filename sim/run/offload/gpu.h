@@ -137,6 +137,7 @@ class OffloadGpu {
   void end_stall(StallCause cause);
   Bytes bytes_of_item(ExpertItem item) const { return level_.shape().item_bytes[size_t(item)]; }
   Duration on_this_gpu(Duration time) const;
+  Rate bus_rate() const;
   bool make_room(ExpertItem item);
   void take_chunk(ExpertItem item, Bytes so_far);
   ExpertLevel::Sight sight() const;

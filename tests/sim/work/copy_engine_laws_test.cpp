@@ -72,7 +72,7 @@ struct Watcher {
     copies[tag].over = so_far == copies[tag].bytes;
     finished = sim.now();
     chunk.reset();
-    sim.settle<&Watcher::look>(*this);
+    sim.settle<&Watcher::look_later>(*this);
   }
 
   // Calls the engine, and looks at what it does at the end of the instant.
@@ -81,14 +81,15 @@ struct Watcher {
     calling = true;
     call_engine();
     calling = false;
-    sim.settle<&Watcher::look>(*this);
+    sim.settle<&Watcher::look_later>(*this);
   }
 
-  // In the next round of the instant: what was asked of the engine after this was posted is then decided too.
-  void look() { sim.settle<&Watcher::look_at_end>(*this); }
+  // The engine may be asked to choose after this was, in the same round of settling: by a chunk that arrives later in
+  // the instant.
+  void look_later() { sim.settle<&Watcher::look>(*this); }
 
   // It never rests while there is something to copy, and has begun what is next by the rules: count() sees which.
-  void look_at_end() {
+  void look() {
     const std::optional<size_t> tag = next();
     EXPECT_TRUE(engine.active() || !tag.has_value());
     if (!engine.active() || chunk) return;
