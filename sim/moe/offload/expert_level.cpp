@@ -109,7 +109,7 @@ bool ExpertLevel::reserve(ExpertItem item, bool prefetched, int32_t layer, const
   const Bytes room = shape_.part_bytes[size_t(part_index(item))];
   if (bytes > room) return false;
   while (part.used + bytes > room)
-    if (!evict_one(item, layer, sight)) return false;
+    if (!evict_one(item, prefetched, layer, sight)) return false;
   part.used += bytes;
   used_ += bytes;
   CHECK(part.used <= room);
@@ -157,10 +157,17 @@ CacheEvent ExpertLevel::event(CacheEventKind kind, int32_t layer, ExpertItem ite
   return event;
 }
 
-bool ExpertLevel::evict_one(ExpertItem for_item, int32_t layer, const Sight& sight) {
+// A guess does not push out an expert of its own layer that the same forecast holds at least as likely to be needed.
+bool ExpertLevel::is_likelier(ExpertItem item, ExpertItem guess, const Sight& sight) const {
+  if (sight.forecast.empty() || item / shape_.experts != guess / shape_.experts) return false;
+  const float least = sight.forecast[size_t(guess)];
+  return least > 0 && sight.forecast[size_t(item)] >= least;
+}
+
+bool ExpertLevel::evict_one(ExpertItem for_item, bool prefetched, int32_t layer, const Sight& sight) {
   candidates_.clear();
   for (const ExpertItem item : part_of(for_item).present)
-    if (pins_[size_t(item)] == 0) candidates_.push_back(item);
+    if (pins_[size_t(item)] == 0 && !(prefetched && is_likelier(item, for_item, sight))) candidates_.push_back(item);
   if (candidates_.empty()) return false;
   CacheEvent choice = event(CacheEventKind::choose, layer, for_item);
   choice.candidates = candidates_;

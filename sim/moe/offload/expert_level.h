@@ -49,7 +49,8 @@ class ExpertLevel {
   void pin(ExpertItem item) { ++pins_[size_t(item)]; }
   void unpin(ExpertItem item);
 
-  // Makes room and keeps it for the item; false where all that could leave is in use or on its way.
+  // Makes room and keeps it for the item; false where all that could leave is in use or on its way, or likelier to be
+  // needed than what is prefetched.
   bool reserve(ExpertItem item, bool prefetched, int32_t layer, const Sight& sight);
   void arrived(ExpertItem item);
 
@@ -74,7 +75,8 @@ class ExpertLevel {
   int32_t part_index(ExpertItem item) const;
   CacheEvent event(CacheEventKind kind, int32_t layer, ExpertItem item) const;
   void tell(const CacheEvent& event) { policy_.step(cache_, event, rng_); }
-  bool evict_one(ExpertItem for_item, int32_t layer, const Sight& sight);
+  bool is_likelier(ExpertItem item, ExpertItem guess, const Sight& sight) const;
+  bool evict_one(ExpertItem for_item, bool prefetched, int32_t layer, const Sight& sight);
   void evict(ExpertItem item, int32_t layer);
 
   LevelShape shape_;
