@@ -60,7 +60,6 @@ int64_t ceil_div(int64_t dividend, int64_t divisor) {
 
 KernelCost roofline(const GpuSpec& gpu, const KernelWork& work) {
   CHECK(work.memory_fraction > 0);
-  CHECK(work.memory_fraction <= 1);
   const double memory_s = work.memory_bytes / (gpu.memory_bandwidth.bytes_per_s * work.memory_fraction);
   KernelCost cost;
   cost.time = work.launch + duration_of_seconds(fourth_norm(work.compute_s, memory_s));

@@ -10,7 +10,7 @@ struct KernelWork {
   Duration launch;
   double compute_s = 0;
   double memory_bytes = 0;
-  double memory_fraction = 1;  // of the peak bandwidth
+  double memory_fraction = 1;  // of the peak bandwidth; above 1 through a processor in the memory
   double flops = 0;
   double sm_fraction = 1;
   int32_t launches = 1;

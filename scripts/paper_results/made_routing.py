@@ -3,12 +3,14 @@
 Python's random numbers and its order of operations are the same everywhere; results are rounded to whole tokens.
 """
 
+import array
 import bisect
 import io
 import itertools
 import math
 import random
 import statistics
+import sys
 import zipfile
 
 ORDERS = 64  # random orders of the experts, in which tokens draw in turn
@@ -86,13 +88,40 @@ def trace_with_homes(spec):
     return trace, ids
 
 
+def trace_of_choices(spec):
+    """[token][layer][1]: the expert of each token as listed, first those of the past, then those that steps read."""
+    return [[[expert]] * spec.get("layers", 1) for expert in spec["past"] + spec["read"]]
+
+
+def trace_with_scores(spec):
+    """[token][layer][kept] experts by falling score, and their gate weights, a softmax over all.
+
+    A score is an expert's own, of deviation `sigma`, and a standard normal variate of which `memory` stays from a token
+    to the next.
+    """
+    trace, gates = ([[None] * spec["layers"] for _ in range(spec["tokens"])] for _ in range(2))
+    fresh = math.sqrt(1 - spec["memory"] ** 2)
+    for layer in range(spec["layers"]):
+        rng = random.Random(f"scores {spec['seed']} {layer}")
+        own = [spec["sigma"] * normal(rng) for _ in range(spec["experts"])]
+        moving = [normal(rng) for _ in own]
+        for token in range(spec["tokens"]):
+            moving = [spec["memory"] * before + fresh * normal(rng) for before in moving]
+            weights = [math.exp(a + b) for a, b in zip(own, moving)]
+            total = sum(weights)
+            order = sorted(range(len(own)), key=lambda expert: -weights[expert])[:spec["kept"]]
+            trace[token][layer] = order
+            gates[token][layer] = [weights[expert] / total for expert in order]
+    return trace, gates
+
+
 def npy(type_name, shape, data):
     head = f"{{'descr': '{type_name}', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
     head += " " * (-(len(head) + 11) % 64) + "\n"
     return b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + data
 
 
-def write_trace(path, trace, experts, token_ids=None):
+def write_trace(path, trace, experts, token_ids=None, gates=None):
     """The .npz that docs/traces.md describes, for at most 255 experts."""
     shape = (len(trace), len(trace[0]), len(trace[0][0]))
     ids = io.BytesIO()
@@ -101,6 +130,11 @@ def write_trace(path, trace, experts, token_ids=None):
             ids.write(bytes(choices))
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(zipfile.ZipInfo("ids.npy"), npy("|u1", shape, ids.getvalue()))
+        if gates is not None:
+            data = array.array("f", (weight for token in gates for layer in token for weight in layer))
+            if sys.byteorder == "big":
+                data.byteswap()
+            archive.writestr(zipfile.ZipInfo("gate.npy"), npy("<f4", shape, data.tobytes()))
         if token_ids is not None:
             data = b"".join(token.to_bytes(4, "little") for token in token_ids)
             archive.writestr(zipfile.ZipInfo("token.npy"), npy("<i4", (len(token_ids),), data))

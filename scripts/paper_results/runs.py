@@ -84,6 +84,11 @@ class Runner:
             path = self.folder / f"{name}.npz"
             if spec["kind"] == "loads":
                 made_routing.write_trace(path, made_routing.trace_with_loads(spec), spec["experts"])
+            elif spec["kind"] == "choices":
+                made_routing.write_trace(path, made_routing.trace_of_choices(spec), spec["experts"])
+            elif spec["kind"] == "scores":
+                trace, gates = made_routing.trace_with_scores(spec)
+                made_routing.write_trace(path, trace, spec["experts"], gates=gates)
             elif spec["kind"] == "homes":
                 trace, ids = made_routing.trace_with_homes(spec)
                 made_routing.write_trace(path, trace, spec["experts"], ids)

@@ -137,7 +137,12 @@ class StepBuilder {
 
   TaskId add_outside(const ScheduledOperation& step, GpuId gpu) {
     traffic(step);  // is what the outside looks at
-    Task task{stream_of(gpu, step.lane), kNoPool, 0, {}, label(step)};
+    if (in_.model.launch == Launch::eager) add_outside_task(step, gpu, Lane::host);
+    return add_outside_task(step, gpu, step.lane);
+  }
+
+  TaskId add_outside_task(const ScheduledOperation& step, GpuId gpu, Lane lane) {
+    Task task{stream_of(gpu, lane), kNoPool, 0, {}, label(step)};
     task.outside = true;
     const TaskId id = add_task(result_.graph, task);
     for (const TaskId before : tasks_before(step, gpu)) add_dependency(result_.graph, before, id);

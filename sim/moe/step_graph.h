@@ -70,7 +70,9 @@ struct StepInput {
   const CommunicationModel& communication;
   const ShuffleCosts& shuffle = kNoShuffle;
   const CoherentStep& coherent = kNotCoherent;  // empty but where tokens compute attention where they are
-  bool experts_outside = false;                 // somebody else does the work of `experts`, and of shared experts
+  // Somebody else does the work of `experts`, and of shared experts. Where launches are eager the host's part is a task
+  // too, in the host's lane: it launches nothing else before it is done.
+  bool experts_outside = false;
 };
 
 struct StepGraph {

@@ -57,7 +57,9 @@ struct OffloadCpuConfig {
   std::optional<Duration> expert;
   std::optional<Duration> first;
   std::optional<Duration> per_token;
+  std::optional<double> beside_copies;
   bool in_memory = false;
+  bool attention = false;
 };
 
 template <class Visitor>
@@ -75,8 +77,12 @@ void fields(Visitor& v, OffloadCpuConfig& s) {
   v.optional("first", s.first, time, "what the first expert of a layer takes longer. The profile's wake-up, or none");
   v.optional("per_token", s.per_token, time,
              "time of a token, as some systems measure it: instead of bytes and products");
+  v.optional("beside_copies", s.beside_copies, between(1.0, 10.0),
+             "factor on its times while copies run. The profile's, or as on other machines");
   v.optional("in_memory", s.in_memory,
              "it sits in the GPU's memory and computes experts that lie there, as Duplex's does, with no bus between");
+  v.optional("attention", s.attention,
+             "with `in_memory`: attention of steps without prefill reads keys and values through it, at its `memory`");
 }
 
 // How a GPU computes the experts that it has.
@@ -95,6 +101,7 @@ struct OffloadConfig {
   int32_t whole_layers = 0;
   bool warm = true;
   PolicyChoice<PrefetchPolicy> prefetch{"none"};
+  bool whole_prefetches = false;
   PolicyChoice<PredictionPolicy> prediction{"combined"};
   PolicyChoice<ExpertSchedulePolicy> schedule{"on_demand"};
   OffloadCpuConfig cpu;
@@ -125,6 +132,9 @@ void fields(Visitor& v, OffloadConfig& s) {
   v.optional("warm", s.warm,
              "the most popular experts of the training part lie there before the first step; else none");
   v.optional("prefetch", s.prefetch, "which experts are copied before tokens are routed to them");
+  v.optional("whole_prefetches", s.whole_prefetches,
+             "a layer's experts begin when all that was prefetched for the layer has arrived, needed or not: where the "
+             "copies of a layer are waited for together");
   v.optional("prediction", s.prediction, "how their need is predicted; it learns from the training part");
   v.optional("schedule", s.schedule, "where an expert runs, and in which order");
   v.optional("cpu", s.cpu, "the processor beside the GPU that may compute experts");

@@ -300,6 +300,29 @@ StepTokens tokens_of_requests(const RoutingSource& source, const Batch& batch, c
   return tokens;
 }
 
+std::vector<int64_t> wider_choices_of(const RoutingSource& source, const Batch& batch,
+                                      const std::vector<int64_t>& places) {
+  std::vector<int64_t> tokens;
+  const RoutingTrace& trace = trace_of(source);
+  if (source.drifting || trace.gate.empty() || trace.top_k <= source.top_k) return tokens;
+  const int64_t judged = judged_tokens(source);
+  auto place = places.begin();
+  for (const auto& requests : batch.ranks)
+    for (const Request& request : requests) {
+      for (int64_t t = 0; t < request.new_tokens; ++t) tokens.push_back(source.train_tokens + (*place + t) % judged);
+      ++place;
+    }
+  return tokens;
+}
+
+void add_recorded_scores(const RoutingSource& source, int64_t trace_token, int32_t layer, std::span<float> scores) {
+  const RoutingTrace& trace = trace_of(source);
+  const auto chosen = choices(trace, trace_token, layer % trace.layers);
+  const auto weights = gate_weights(trace, trace_token, layer % trace.layers);
+  for (size_t choice = 0; choice < chosen.size(); ++choice)
+    if (chosen[choice] != kNoExpert) scores[chosen[choice]] += weights[choice];
+}
+
 PastTokens past_tokens(const RoutingSource& source) {
   PastTokens past;
   if (source.drifting) return past;

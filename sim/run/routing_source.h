@@ -68,6 +68,14 @@ StepRouting route_requests(const RoutingSource& source, const Batch& batch, cons
 // What is known of these tokens before they are routed; of a drifting workload nothing.
 StepTokens tokens_of_requests(const RoutingSource& source, const Batch& batch, const std::vector<int64_t>& places);
 
+// Of a trace with gate weights of more choices than the model makes: the trace's token that each token of the step is.
+// Empty for other traces.
+std::vector<int64_t> wider_choices_of(const RoutingSource& source, const Batch& batch,
+                                      const std::vector<int64_t>& places);
+
+// Adds the gate weights that such a token has in a MoE layer, those beyond the model's choices too, to [expert].
+void add_recorded_scores(const RoutingSource& source, int64_t trace_token, int32_t layer, std::span<float> scores);
+
 // The training part; of a drifting workload none.
 PastTokens past_tokens(const RoutingSource& source);
 

@@ -29,14 +29,28 @@
 namespace moesim {
 namespace {
 
+// As measured or as the scenario says; of a processor in the GPU's memory, which decode attention may run on, only the
+// rate at which it reads is known.
+KernelParameters kernels_of(const LoadedScenario& loaded) {
+  KernelParameters kernels = loaded.profile ? loaded.profile->kernels : loaded.scenario.cost;
+  const std::optional<OffloadConfig>& offload = loaded.scenario.offload;
+  if (!offload || !offload->cpu.attention) return kernels;
+  AttentionParameters& attention = kernels.attention;
+  if (!attention.memory_prefill) attention.memory_prefill = attention.memory;
+  attention.memory = offload->cpu.memory->bytes_per_s / loaded.gpu.memory_bandwidth.bytes_per_s;
+  return kernels;
+}
+
 StepModel step_model(const LoadedScenario& loaded, const Layout& layout) {
-  const KernelParameters& kernels = loaded.profile ? loaded.profile->kernels : loaded.scenario.cost;
   std::vector<double> speeds;
   for (int32_t gpu = 0; gpu < layout.gpus && !loaded.scenario.cluster.gpu_speeds.empty(); ++gpu)
     speeds.push_back(gpu_speed(loaded, GpuId(gpu)));
-  return {loaded.model,           layout,
-          {loaded.gpu, kernels},  loaded.scenario.precision.model,
-          loaded.scenario.launch, loaded.profile ? loaded.profile->host : HostParameters{},
+  return {loaded.model,
+          layout,
+          {loaded.gpu, kernels_of(loaded)},
+          loaded.scenario.precision.model,
+          loaded.scenario.launch,
+          loaded.profile ? loaded.profile->host : HostParameters{},
           std::move(speeds)};
 }
 
@@ -291,10 +305,11 @@ std::vector<std::string> notes_of(const Run& run, const RoutingSource& routing, 
 }  // namespace
 
 void check_scenario(const LoadedScenario& loaded) {
-  const Cluster cluster = build_cluster(loaded);
+  Cluster cluster = build_cluster(loaded);
   const Batch batch = batch_of(loaded.scenario, cluster.layout);
   check_pipeline(loaded, cluster);
   check_offload(loaded, cluster.layout, plan_memory(loaded, cluster.layout, batch));
+  if (loaded.scenario.offload) add_host_memories(loaded, cluster);
   check_placement_file(loaded, cluster.layout);
   check_speculation(loaded, cluster.layout);
   link_changes_of(loaded, cluster.topology);

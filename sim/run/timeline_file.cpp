@@ -14,8 +14,8 @@
 namespace moesim {
 namespace {
 
-constexpr const char* kLaneNames[kLanes] = {"compute",   "dispatch",  "combine",    "host launches",
-                                            "migration", "copies in", "copies out", "CPU"};
+constexpr const char* kLaneNames[kLanes] = {"compute", "dispatch",  "combine",    "host launches",
+                                            "weights", "copies in", "copies out", "CPU"};
 
 double microseconds(Duration duration) { return double(duration.ps) * 1e-6; }
 

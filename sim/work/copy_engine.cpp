@@ -88,6 +88,8 @@ Duration CopyEngine::busy() const { return active() ? busy_ + (sim_.now() - chun
 
 Bytes CopyEngine::carried() const { return carried_; }
 
+Bytes CopyEngine::sent() const { return chunk_.waits ? carried_ : carried_ + chunk_.bytes; }
+
 uint32_t CopyEngine::slot_of(CopyId copy) const {
   CHECK(index(copy) < copies_.size());
   CHECK(copies_[index(copy)].sequence != 0);
@@ -164,12 +166,12 @@ bool CopyEngine::admitted(uint32_t slot) {
 }
 
 void CopyEngine::begin_chunk(uint32_t slot) {
+  tell_active(true);  // whereupon the client may set the slowdown
   Copy& copy = copies_[slot];
   const Time now = sim_.now();
-  chunk_ = {slot, std::min(options_.chunk, copy.request.ready - copy.sent), now, now, slowdown_};
+  chunk_ = {slot, std::min(options_.chunk, copy.request.ready - copy.sent), now, now, slowdown_, true};
   copy.sent += chunk_.bytes;
   if (copy.sent == copy.request.ready) unlist(slot);
-  tell_active(true);
   const Duration wait = finished_ == now ? options_.gap : options_.latency + options_.gap;
   if (wait == Duration{}) return send_chunk();
   sim_.after<&CopyEngine::send_chunk>(wait, *this);
@@ -178,6 +180,7 @@ void CopyEngine::begin_chunk(uint32_t slot) {
 void CopyEngine::send_chunk() {
   const CopyRequest& request = copies_[chunk_.slot].request;
   chunk_.sent = sim_.now();
+  chunk_.waits = false;
   executor_.send({request.from, request.to, chunk_.bytes}, sender_, chunk_.slot);
 }
 

@@ -62,6 +62,7 @@ class CopyEngine {
   Bytes on_the_way() const;       // of the chunk; zero where none is
   Duration busy() const;          // time in which one was
   Bytes carried() const;          // of all chunks that have arrived
+  Bytes sent() const;             // what the network was given: a chunk that waits for its latency is on its way before
 
  private:
   struct Copy {
@@ -84,6 +85,7 @@ class CopyEngine {
     Time begun;
     Time sent;
     double slowdown = 1;
+    bool waits = true;  // for latency and gap
   };
   static constexpr uint32_t kNone = UINT32_MAX;
 

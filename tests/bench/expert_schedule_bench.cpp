@@ -1,5 +1,5 @@
 // How long a decision takes where experts of a layer run: 8 experts of a decode step of one token, and 128 of a
-// prefill. Numbers stand in docs/benchmarks.md.
+// prefill. And how far the plans are from the best split.
 
 #include <benchmark/benchmark.h>
 

@@ -101,6 +101,19 @@ class MadeRouting(unittest.TestCase):
         self.assertAlmostEqual(at_home, 0.6, delta=0.015)  # four deviations of 18,000 draws
         self.assertTrue(all(len(set(layer)) == 3 for layers in trace for layer in layers))
 
+    def test_listed_choices_are_those_of_all_layers_and_the_past_comes_first(self):
+        made = made_routing.trace_of_choices({"layers": 2, "past": [3], "read": [0, 2]})
+        self.assertEqual(made, [[[3], [3]], [[0], [0]], [[2], [2]]])
+
+    # Without memory a token's best of 4 experts is that of the token before in 1 of 4 cases; with all of it always.
+    def test_scores_persist_as_much_as_asked_for(self):
+        for memory, expected in ((0.0, 0.25), (1.0, 1.0)):
+            trace, gates = made_routing.trace_with_scores({"seed": 1, "tokens": 4000, "layers": 1, "experts": 4, "kept": 3,
+                                                           "sigma": 0.0, "memory": memory})
+            same = sum(a[0][0] == b[0][0] for a, b in zip(trace, trace[1:])) / 3999
+            self.assertAlmostEqual(same, expected, delta=0.03)  # four deviations
+            self.assertTrue(all(gate[0] == sorted(gate[0], reverse=True) and sum(gate[0]) <= 1 for gate in gates))
+
     def test_balanced_affinity_makes_all_experts_equally_popular(self):
         made = made_routing.problem_with_affinity({"affinity": "log_normal", "sigma": 1.0, "experts": 4, "layers": 3,
                                                    "gpus": 2, "tokens": 400000, "seed": 1})

@@ -107,9 +107,8 @@ bool ExpertLevel::reserve(ExpertItem item, bool prefetched, int32_t layer, const
   Part& part = part_of(item);
   const Bytes bytes = shape_.item_bytes[size_t(item)];
   const Bytes room = shape_.part_bytes[size_t(part_index(item))];
-  if (bytes > room) return false;
-  while (part.used + bytes > room)
-    if (!evict_one(item, prefetched, layer, sight)) return false;
+  if (part.used + bytes > room + may_leave(part, item, prefetched, sight)) return false;  // nobody leaves for nothing
+  while (part.used + bytes > room) evict_one(item, prefetched, layer, sight);
   part.used += bytes;
   used_ += bytes;
   CHECK(part.used <= room);
@@ -151,24 +150,33 @@ CacheEvent ExpertLevel::event(CacheEventKind kind, int32_t layer, ExpertItem ite
   event.top_k = shape_.top_k;
   event.layer = layer;
   event.item = item;
-  if (item != kNoItem) event.places = places_[size_t(item / shape_.experts)];
+  event.places = places_[size_t(item == kNoItem ? layer : item / shape_.experts)];
+  event.part_of_layer = shape_.part_of_layer;
   event.past_load = shape_.past_load;
   event.part_of_layer = shape_.part_of_layer;
   return event;
 }
 
 // A guess does not push out an expert of its own layer that the same forecast holds at least as likely to be needed.
-bool ExpertLevel::is_likelier(ExpertItem item, ExpertItem guess, const Sight& sight) const {
-  if (sight.forecast.empty() || item / shape_.experts != guess / shape_.experts) return false;
-  const float least = sight.forecast[size_t(guess)];
-  return least > 0 && sight.forecast[size_t(item)] >= least;
+bool ExpertLevel::may_leave_for(ExpertItem item, ExpertItem for_item, bool prefetched, const Sight& sight) const {
+  if (pins_[size_t(item)] != 0) return false;
+  if (!prefetched || sight.forecast.empty() || item / shape_.experts != for_item / shape_.experts) return true;
+  const float guess = sight.forecast[size_t(for_item)];
+  return guess <= 0 || sight.forecast[size_t(item)] < guess;
 }
 
-bool ExpertLevel::evict_one(ExpertItem for_item, bool prefetched, int32_t layer, const Sight& sight) {
+Bytes ExpertLevel::may_leave(const Part& part, ExpertItem for_item, bool prefetched, const Sight& sight) const {
+  Bytes bytes;
+  for (const ExpertItem item : part.present)
+    if (may_leave_for(item, for_item, prefetched, sight)) bytes += shape_.item_bytes[size_t(item)];
+  return bytes;
+}
+
+void ExpertLevel::evict_one(ExpertItem for_item, bool prefetched, int32_t layer, const Sight& sight) {
   candidates_.clear();
   for (const ExpertItem item : part_of(for_item).present)
-    if (pins_[size_t(item)] == 0 && !(prefetched && is_likelier(item, for_item, sight))) candidates_.push_back(item);
-  if (candidates_.empty()) return false;
+    if (may_leave_for(item, for_item, prefetched, sight)) candidates_.push_back(item);
+  CHECK(!candidates_.empty());
   CacheEvent choice = event(CacheEventKind::choose, layer, for_item);
   choice.candidates = candidates_;
   choice.next_use = sight.next_use;
@@ -176,7 +184,6 @@ bool ExpertLevel::evict_one(ExpertItem for_item, bool prefetched, int32_t layer,
   const ExpertItem leaves = policy_.step(cache_, choice, rng_);
   CHECK(std::binary_search(candidates_.begin(), candidates_.end(), leaves));
   evict(leaves, layer);
-  return true;
 }
 
 void ExpertLevel::evict(ExpertItem item, int32_t layer) {

@@ -48,6 +48,7 @@ class ExpertLevel {
   void access(ExpertItem item, int32_t layer);  // tells whether it is there
   void pin(ExpertItem item) { ++pins_[size_t(item)]; }
   void unpin(ExpertItem item);
+  bool pinned(ExpertItem item) const { return pins_[size_t(item)] > 0; }
 
   // Makes room and keeps it for the item; false where all that could leave is in use or on its way, or likelier to be
   // needed than what is prefetched.
@@ -75,8 +76,9 @@ class ExpertLevel {
   int32_t part_index(ExpertItem item) const;
   CacheEvent event(CacheEventKind kind, int32_t layer, ExpertItem item) const;
   void tell(const CacheEvent& event) { policy_.step(cache_, event, rng_); }
-  bool is_likelier(ExpertItem item, ExpertItem guess, const Sight& sight) const;
-  bool evict_one(ExpertItem for_item, bool prefetched, int32_t layer, const Sight& sight);
+  bool may_leave_for(ExpertItem item, ExpertItem for_item, bool prefetched, const Sight& sight) const;
+  Bytes may_leave(const Part& part, ExpertItem for_item, bool prefetched, const Sight& sight) const;
+  void evict_one(ExpertItem for_item, bool prefetched, int32_t layer, const Sight& sight);
   void evict(ExpertItem item, int32_t layer);
 
   LevelShape shape_;

@@ -25,6 +25,7 @@ struct PrefetchInput {
   const PastTokens& past;                        // the training part
   std::span<const std::vector<int32_t>> chosen;  // [MoE layer up to `layer`] experts needed in this step
   std::span<const uint8_t> present;              // [item] in the GPU's memory, or on its way
+  std::span<const uint8_t> hosted{};             // [item] whether it is the GPU's to hold; empty: all are
   std::span<const int64_t> places;               // [MoE layer] experts that fit its part of the cache
   Duration copy;                                 // of one expert, alone on the bus
   Duration window;                               // until the next layer's experts begin, about
@@ -34,6 +35,8 @@ struct PrefetchInput {
   // How long the experts of that layer would take on GPU and CPU if the likeliest ones were chosen and these were
   // resident besides: the layer re-simulated with the scenario's expert schedule.
   const std::function<Duration(int32_t layer, std::span<const ExpertItem> besides)>& layer_time;
+
+  bool is_hosted(ExpertItem item) const { return hosted.empty() || hosted[size_t(item)] != 0; }
 };
 
 // Plain data of whatever a policy remembers; each uses what it needs.

@@ -99,7 +99,12 @@ Queues queues_of(const ExpertScheduleInput& in) {
   }
   std::sort(q.gpu.begin(), q.gpu.end(),
             [&](const Waiting& a, const Waiting& b) { return is_heavier(in, a.index, b.index); });
-  std::sort(q.missing.begin(), q.missing.end(), [&](int32_t a, int32_t b) { return is_heavier(in, a, b); });
+  // The CPU takes them from the end, the lower number of two equals first.
+  std::sort(q.missing.begin(), q.missing.end(), [&](int32_t a, int32_t b) {
+    const int64_t tokens_a = in.experts[size_t(a)].tokens;
+    const int64_t tokens_b = in.experts[size_t(b)].tokens;
+    return tokens_a != tokens_b ? tokens_a > tokens_b : a > b;
+  });
   return q;
 }
 

@@ -34,7 +34,7 @@ std::span<const ExpertItem> prefetch_by_matrix(PrefetchState& state, const Prefe
     for (int32_t expert = 0; expert < in.experts; ++expert) {
       const ExpertItem item = item_of(in, layer, expert);
       const double priority = double(match.matrix[size_t(item)]) * decay;
-      if (priority > 0) ranked.push_back({priority, item});
+      if (priority > 0 && in.is_hosted(item)) ranked.push_back({priority, item});
     }
   }
   const auto end = ranked.begin() + std::min<ptrdiff_t>(std::ssize(ranked), options.longest);

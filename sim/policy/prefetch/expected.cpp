@@ -47,7 +47,7 @@ std::span<const ExpertItem> prefetch_expected(PrefetchState& state, const Prefet
   const int32_t end = layers_end(in, options.layers);
   for (const ExpertItem item : state.table[0]) {
     const int32_t layer = item / in.experts;
-    if (layer <= in.layer || layer >= end || in.present[size_t(item)] != 0) continue;
+    if (layer <= in.layer || layer >= end || in.present[size_t(item)] != 0 || !in.is_hosted(item)) continue;
     state.wanted.push_back(item);
     if (state.wanted.size() == size_t(options.longest)) break;
   }

@@ -21,7 +21,7 @@ void rank_by(const PrefetchInput& in, int32_t layer, std::span<const float> expe
              std::vector<int32_t>& ranked) {
   ranked.clear();
   for (int32_t expert = 0; expert < in.experts; ++expert)
-    if (expected[size_t(expert)] > 0) ranked.push_back(expert);
+    if (expected[size_t(expert)] > 0 && in.is_hosted(item_of(in, layer, expert))) ranked.push_back(expert);
   const int64_t listed = std::min({int64_t(ranked.size()), in.places[size_t(layer)], std::max<int64_t>(most, 0)});
   std::partial_sort(ranked.begin(), ranked.begin() + listed, ranked.end(), [&](int32_t a, int32_t b) {
     const float of_a = expected[size_t(a)];

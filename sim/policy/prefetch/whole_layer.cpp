@@ -21,9 +21,11 @@ std::span<const ExpertItem> prefetch_whole_layer(PrefetchState& state, const Pre
                                                  const WholeLayerOptions& options, Rng&) {
   state.wanted.clear();
   for (int32_t layer = in.layer + 1; layer < layers_end(in, options.layers); ++layer) {
-    const int64_t fit = std::min<int64_t>(in.experts, in.places[size_t(layer)]);
-    for (int32_t expert = 0; expert < fit; ++expert) {
+    int64_t fit = in.places[size_t(layer)];
+    for (int32_t expert = 0; expert < in.experts && fit > 0; ++expert) {
       const ExpertItem item = item_of(in, layer, expert);
+      if (!in.is_hosted(item)) continue;
+      --fit;
       if (in.present[size_t(item)] == 0) state.wanted.push_back(item);
     }
   }

@@ -22,24 +22,31 @@ int64_t expert_bytes(const LoadedScenario& loaded) {
 
 }  // namespace
 
-std::string cache_fault(const LoadedScenario& loaded, int64_t room, int64_t expert) {
+std::string cache_fault(const LoadedScenario& loaded, const CacheRoom& room) {
   const OffloadConfig& config = *loaded.scenario.offload;
   const int64_t layers = moe_layers(loaded.model);
-  const bool copies = Registry<ExpertSchedulePolicy>::instance().find(config.schedule.name())->traits.copies;
+  // A processor in the GPU's memory reaches none of the missing ones, so these are copied whatever the schedule.
+  const bool copies = config.cpu.in_memory ||
+                      Registry<ExpertSchedulePolicy>::instance().find(config.schedule.name())->traits.copies;
   if (config.whole_layers > layers)
     return fmt::format("`whole_layers` is {}, but the model has {} MoE layers", config.whole_layers, layers);
-  const int64_t places = room / expert;
-  if (!copies) return "";
-  if (expert > room)
+  if (room.whole > room.all)
+    return fmt::format("a GPU has {} for experts, and those of the `whole_layers` take {}", size_text(room.all.count),
+                       size_text(room.whole.count));
+  const int64_t others = layers - config.whole_layers;
+  if (!copies || others == 0) return "";
+  const Bytes left = room.all - room.whole;
+  const std::string beside = room.whole > Bytes{} ? " beside those of the `whole_layers`" : "";
+  if (room.expert > left)
     return fmt::format(
-        "a GPU has {} for experts, and one expert takes {}: a schedule that copies needs a place for one. "
+        "a GPU has {} for experts{}, and one expert takes {}: a schedule that copies needs a place for one. "
         "More `capacity`, lower precision, or a schedule such as cpu_where_missing would do",
-        size_text(room), size_text(expert));
-  if (config.partition == CachePartition::layer && places < layers)
+        size_text(left.count), beside, size_text(room.expert.count));
+  if (config.partition == CachePartition::layer && left.count / room.expert.count < others)
     return fmt::format(
-        "a GPU has room for {} experts, fewer than the {} MoE layers that share it; with `partition` "
+        "a GPU has room for {} experts{}, fewer than the {} MoE layers that share it; with `partition` "
         "global they need not each have a place",
-        places, layers);
+        left.count / room.expert.count, beside, others);
   return "";
 }
 
@@ -79,6 +86,8 @@ void check_fields(const OffloadConfig& s, const std::function<void(std::string k
   if (s.cpu.in_memory && (!s.cpu.memory || !s.cpu.compute) && !s.cpu.per_token)
     fault("cpu", "with `in_memory` needs `memory` and `compute`, the rates of the processor in the GPU's memory");
   check_codecs(s.codecs, fault);
+  if (s.cpu.attention && (!s.cpu.in_memory || !s.cpu.memory))
+    fault("cpu/attention", "needs `in_memory` and the rate `memory`");
   std::set<std::string> names;
   for (const TierConfig& tier : s.tiers)
     if (!names.insert(tier.name).second) fault("tiers", "has two called " + tier.name);
@@ -98,9 +107,15 @@ void check_offload(const LoadedScenario& loaded, const Layout& layout, const std
   if (scenario.rebalance.policy.name() != "never") add("/rebalance", "cannot be combined with `offload`");
   if (scenario.parallelism.context_coherent) add("/parallelism/context_coherent", "cannot be combined with `offload`");
   if (moe_layers(loaded.model) == 0) add("/offload", "the model has no MoE layer");
-  for (const MemoryResult& gpu : memory) {
+  if (Registry<CachePolicy>::instance().find(scenario.offload->host_cache.name())->traits.reads_future)
+    add("/offload/host_cache", "cannot read the future: a server's memory does not know what its GPUs will ask for");
+  const std::vector<int32_t> slots = expert_slots(loaded, layout);
+  for (size_t gpu = 0; gpu < memory.size(); ++gpu) {
     if (scenario.offload->bits) break;  // how large experts are shows when the past is known
-    const std::string fault = cache_fault(loaded, gpu.weights_experts, expert_bytes(loaded));
+    const int64_t whole =
+        int64_t{scenario.offload->whole_layers} * slots[size_t(layout.expert_rank(GpuId(gpu)))] * expert_bytes(loaded);
+    const std::string fault =
+        cache_fault(loaded, {{memory[gpu].weights_experts}, {expert_bytes(loaded)}, {whole}});
     if (fault.empty()) continue;
     add("/offload", fault);
     break;

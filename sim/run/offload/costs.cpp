@@ -47,15 +47,42 @@ ExpertCosts::ExpertCosts(const LoadedScenario& loaded, const StepModel& model, c
   if (config.compute) rates.compute = *config.compute;
   cpu_.threads = {rates};
   if (config.expert) cpu_.expert = *config.expert;
+  if (config.beside_copies) cpu_.beside_copies = *config.beside_copies;
   cpu_first_ = config.first.value_or(is_measured ? cpu_.wake_up : Duration{});
   cpu_reads_ = rates.memory;
-  has_cpu_ = true;
+  add_launches();
+}
+
+// None where an expert's time is the scenario's: it was measured with them.
+void ExpertCosts::add_launches() {
+  if (model_.launch != Launch::eager || loaded_.scenario.offload->gpu_expert) return;
+  const HostParameters& host = model_.host;
+  const CpuParameters cpu = loaded_.profile ? loaded_.profile->cpu : CpuParameters{};
+  const int32_t kernels = in_loop(1).launches;
+  const Duration expert =
+      host.issue_expert ? issue_expert_time(host, cpu, threads_) : int64_t{kernels} * host.issue;
+  launches_ = {host.issue_copy, expert, kernels};
 }
 
 Duration ExpertCosts::on_gpu(int64_t tokens) {
   const std::optional<Duration>& measured = loaded_.scenario.offload->gpu_expert;
   if (measured) return tokens == 0 ? Duration{} : *measured;
-  return remembered(gpu_times_, tokens, [&] { return together_on_gpu(std::array{tokens}); });
+  return remembered(gpu_times_, tokens, [&] {
+    return launches_ ? in_loop(tokens).time : together_on_gpu(std::array{tokens});
+  });
+}
+
+// One of a loop over experts.
+KernelCost ExpertCosts::in_loop(int64_t tokens) const {
+  const LlmSpec& llm = model_.llm;
+  const int64_t up_matrices = llm.ffn_matrices - 1;
+  const int64_t width = llm.moe_intermediate;
+  const Precision weights = model_.precision.experts;
+  const KernelCost activation = up_matrices == 2
+                                    ? kernel_cost(model_.gpu, SwiGlu{tokens, width})
+                                    : kernel_cost(model_.gpu, ElementWise{tokens * width, tokens * width});
+  return in_sequence(std::array{kernel_cost(model_.gpu, DenseGemm{tokens, up_matrices * width, llm.hidden, weights}),
+                                activation, kernel_cost(model_.gpu, DenseGemm{tokens, llm.hidden, width, weights})});
 }
 
 Duration ExpertCosts::together_on_gpu(std::span<const int64_t> rows) const {

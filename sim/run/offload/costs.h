@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,7 +24,14 @@ class ExpertCosts {
   // Shared experts and the regrouping of what dispatch brought: what a GPU does in this part of a layer besides.
   Duration beside(int32_t layer, int64_t held_tokens, int64_t received_copies, int64_t rows) const;
 
-  bool has_cpu() const { return has_cpu_; }
+  // What the host does where launches are eager: in a loop over experts it launches the copies and kernels of each.
+  struct Launches {
+    Duration copy;
+    Duration expert;      // all kernels of one
+    int32_t kernels = 0;  // of one
+  };
+  const std::optional<Launches>& launches() const { return launches_; }
+
   Duration on_cpu(ExpertItem item, int64_t tokens);
   Duration cpu_first() const { return cpu_first_; }
   Rate cpu_reads() const { return cpu_reads_; }  // of weights, at most
@@ -44,13 +52,15 @@ class ExpertCosts {
   };
 
   Duration by_vectors(std::span<const int64_t> rows) const;
+  void add_launches();
+  KernelCost in_loop(int64_t tokens) const;
   void add_widths(const std::vector<int64_t>& past_load);
 
   const LoadedScenario& loaded_;
   const StepModel& model_;
   std::vector<Width> widths_;
   std::vector<int32_t> width_;  // [item]
-  bool has_cpu_ = false;
+  std::optional<Launches> launches_;
   CpuParameters cpu_;
   int32_t threads_ = 1;
   Duration cpu_first_;

@@ -21,6 +21,7 @@ ExpertForecasts::ExpertForecasts(const LoadedScenario& loaded, const Layout& lay
   for (Group& group : groups_) {
     group.expected.assign(size_t(source.layers) * size_t(experts_), 0);
     group.known.assign(size_t(source.layers), -1);
+    group.done.assign(size_t(source.layers), 0);
   }
   one_.resize(size_t(experts_));
 }
@@ -31,6 +32,7 @@ void ExpertForecasts::begin_step(const StepRouting& routing, StepTokens tokens) 
   for (Group& group : groups_) {
     std::fill(group.expected.begin(), group.expected.end(), 0.0F);
     std::fill(group.known.begin(), group.known.end(), -1);
+    std::fill(group.done.begin(), group.done.end(), 0);
   }
 }
 
@@ -41,6 +43,7 @@ std::span<const float> ExpertForecasts::forecast(int32_t group, int32_t layer, i
   if (of.known[size_t(layer)] >= known_layers) return expected;
   of.known[size_t(layer)] = known_layers;
   std::fill(expected.begin(), expected.end(), 0.0F);
+  if (routing_->is_counts()) return expected;  // of tokens nothing is known
   const int64_t first = routing_->first_token[size_t(group * layout_.ep)];
   const int64_t tokens = routing_->first_token[size_t((group + 1) * layout_.ep)] - first;
   const int64_t sample = std::min(tokens, kSample);
@@ -55,6 +58,7 @@ std::span<const float> ExpertForecasts::forecast(int32_t group, int32_t layer, i
 
 void ExpertForecasts::forget(int32_t group, int32_t layer) {
   Group& of = groups_[size_t(group)];
+  if (++of.done[size_t(layer)] < layout_.ep) return;
   const auto first = of.expected.begin() + int64_t{layer} * experts_;
   std::fill(first, first + experts_, 0.0F);
 }

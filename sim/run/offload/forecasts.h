@@ -25,7 +25,8 @@ class ExpertForecasts {
   // are known: [expert]. Remembered until more layers are known. Many tokens are told by a sample.
   std::span<const float> forecast(int32_t group, int32_t layer, int32_t known_layers);
 
-  // [item], 0 for layers that were not asked for in this step; those of a layer that has had its turn are forgotten.
+  // [item], 0 for layers that were not asked for in this step; those of a layer that has had its turn on
+  // all GPUs of the group are forgotten.
   std::span<const float> all(int32_t group) const { return groups_[size_t(group)].expected; }
   bool made(int32_t group, int32_t layer) const { return groups_[size_t(group)].known[size_t(layer)] >= 0; }
   void forget(int32_t group, int32_t layer);
@@ -38,6 +39,7 @@ class ExpertForecasts {
   struct Group {
     std::vector<float> expected;  // [item]
     std::vector<int32_t> known;   // [MoE layer] layers known when it was forecast; -1 where it was not
+    std::vector<int32_t> done;    // [MoE layer] GPUs that are done with it
   };
 
   const Layout layout_;

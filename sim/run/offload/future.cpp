@@ -31,16 +31,28 @@ void FutureUses::begin_layer(GpuId gpu, int32_t layer) {
   }
 }
 
+void FutureUses::find_needed(const StepRouting& routing, int32_t group, int32_t layer,
+                             std::vector<uint8_t>& needed) const {
+  needed.assign(size_t(hosted_.experts), 0);
+  const size_t first_gpu = size_t(group * layout_.ep);
+  const size_t end_gpu = first_gpu + size_t(layout_.ep);
+  if (routing.is_counts()) {
+    const std::vector<int64_t>& counts = routing.counts[size_t(layer)];
+    for (size_t at = first_gpu * needed.size(); at < end_gpu * needed.size(); ++at)
+      if (counts[at] > 0) needed[at % needed.size()] = 1;
+    return;
+  }
+  for (int64_t token = routing.first_token[first_gpu]; token < routing.first_token[end_gpu]; ++token)
+    for (const uint16_t expert : routing.choices(layer, token))
+      if (expert != kNoExpert) needed[expert] = 1;
+}
+
 void FutureUses::look(int64_t step) {
   const StepRouting routing = route_step(source_, batch_, layout_, step);
-  std::vector<uint8_t> needed(size_t(hosted_.experts));
+  std::vector<uint8_t> needed;
   for (int32_t group = 0; group < layout_.expert_groups(); ++group)
     for (int32_t layer = 0; layer < hosted_.layers; ++layer) {
-      std::fill(needed.begin(), needed.end(), uint8_t{0});
-      const int64_t end = routing.first_token[size_t((group + 1) * layout_.ep)];
-      for (int64_t token = routing.first_token[size_t(group * layout_.ep)]; token < end; ++token)
-        for (const uint16_t expert : routing.choices(layer, token))
-          if (expert != kNoExpert) needed[expert] = 1;
+      find_needed(routing, group, layer, needed);
       for (int32_t rank = 0; rank < layout_.ep; ++rank) {
         Gpu& gpu = gpus_[index(layout_.gpu_of_expert_rank(group, rank))];
         for (const int32_t expert : hosted_.of_rank[size_t(rank)][size_t(layer)]) {

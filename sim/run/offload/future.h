@@ -29,6 +29,8 @@ class FutureUses {
     std::vector<int64_t> next;              // [item]
   };
 
+  // [expert] whether tokens of the group need it.
+  void find_needed(const StepRouting& routing, int32_t group, int32_t layer, std::vector<uint8_t>& needed) const;
   void look(int64_t step);
 
   const RoutingSource& source_;

@@ -43,8 +43,12 @@ OffloadGpu::OffloadGpu(const OffloadShared& shared, GpuId gpu, const Ends& ends,
               {this, &OffloadGpu::admit, &OffloadGpu::arrived, &OffloadGpu::copying}),
       bus_(*shared.loaded.scenario.cluster.node.pcie),
       rng_(Rng::stream(shared.loaded.scenario.seed, fmt::format("offload {}", int32_t(gpu)))) {
+  socket.engines.push_back(&engine_);
   copies_.resize(shape.item_bytes.size());
   chosen_.resize(size_t(shape.layers));
+  for (const Bytes bytes : shape.item_bytes) hosted_.push_back(bytes > Bytes{} ? 1 : 0);
+  eager_ = shared.loaded.scenario.launch == Launch::eager;
+  now_.layer = shape.layers - 1;  // what comes next is the first
   if (config_.warm) level_.fill_by_popularity();
   forecast_ = [this](int32_t layer) {
     return shared_.forecasts.forecast(group_, layer, running_ ? now_.layer + 1 : 0);
@@ -77,6 +81,9 @@ void OffloadGpu::begin_layer(const OffloadLayer& layer) {
   cpu_left_ = deferred_left_;
   deferred_left_ = 0;
   beside_ = layer.beside;
+  CHECK(!host_open_);
+  host_open_ = eager_;
+  host_free_ = begun;
   if (shared_.future != nullptr) shared_.future->begin_layer(gpu_, layer.layer);
   need_experts();
   describe_work();
@@ -86,7 +93,9 @@ void OffloadGpu::begin_layer(const OffloadLayer& layer) {
     check_plan(in, plan);
     follow(plan);
   }
+  await_prefetches();
   prefetch(layer.layer);
+  if (eager_) shared_.sim.at<&OffloadGpu::end_host>(host_free_, *this);
   advance();
 }
 
@@ -129,9 +138,9 @@ void OffloadGpu::describe_work() {
     if (now_.rows[i] == 0) continue;
     if (!works_.empty() && works_.back().expert == hosted[i]) {  // a second copy in the placement, one here
       works_.back() = work_of(now_.layer, hosted[i], works_.back().tokens + now_.rows[i]);
-      continue;
+    } else {
+      works_.push_back(work_of(now_.layer, hosted[i], now_.rows[i]));
     }
-    works_.push_back(work_of(now_.layer, hosted[i], now_.rows[i]));
     works_.back().weight = double(now_.scores[size_t(hosted[i])]);
   }
 }
@@ -167,34 +176,41 @@ ExpertScheduleInput OffloadGpu::schedule_input(int32_t layer, std::span<const Ex
   return in;
 }
 
+// The host launches copies, then the GPU's experts; the CPU begins when it has.
 void OffloadGpu::follow(const ExpertPlan& plan) {
   int64_t rank = 0;
   first_on_cpu_ = true;
-  for (const PlannedExpert& planned : plan.order) {
-    const ExpertWork& work = works_[size_t(planned.index)];
-    if (planned.place == ExpertPlace::gpu)
-      to_gpu(work, rank++);
-    else
-      to_cpu(work, planned.place == ExpertPlace::deferred);
-  }
+  for (const PlannedExpert& planned : plan.order)
+    if (planned.place == ExpertPlace::gpu) to_gpu(works_[size_t(planned.index)], rank++);
+  launch_experts();
+  for (const PlannedExpert& planned : plan.order)
+    if (planned.place != ExpertPlace::gpu)
+      to_cpu(works_[size_t(planned.index)], planned.place == ExpertPlace::deferred);
 }
 
 void OffloadGpu::to_gpu(const ExpertWork& work, int64_t rank) {
   ++shared_.sums.on_gpu;
   const ExpertItem item = shared_.hosted.item(now_.layer, work.expert);
-  queue_.push_back({item, work.tokens});
+  queue_.push_back({item, work.tokens, {}, {}});
   Copy& copy = copies_[size_t(item)];
   if (level_.present(item)) return;
-  if (!copy.under_way) return submit_copy(item, rank, true);
+  if (!copy.under_way) {
+    submit_copy(item, rank, true);
+    return launch_copy(item);
+  }
   copy.wanted = true;
-  if (!copy.whole) engine_.set_urgency(copy.id, rank);
+  if (copy.whole) return;
+  engine_.set_urgency(copy.id, rank);
+  socket_.store->hurry(item, rank);
 }
 
 void OffloadGpu::submit_copy(ExpertItem item, int64_t urgency, bool wanted) {
   socket_.store->want(item, urgency);
-  const Bytes ready = socket_.store->ready(item);
+  // The host has prefetches launched by a thread of its own.
+  const bool launched = !wanted || !shared_.costs.launches();
+  const Bytes ready = launched ? socket_.store->ready(item) : Bytes{};
   const CopyId id = engine_.submit({ends_.host, ends_.gpu, bytes_of_item(item), urgency, ready, uint64_t(item)});
-  copies_[size_t(item)] = {id, true, false, wanted, false};
+  copies_[size_t(item)] = {id, true, false, wanted, false, launched};
 }
 
 // Forgets a copy that has not begun.
@@ -202,7 +218,7 @@ bool OffloadGpu::drop_copy(ExpertItem item) {
   Copy& copy = copies_[size_t(item)];
   if (!copy.under_way || level_.reserved(item) || !engine_.cancel(copy.id)) return false;
   copy.under_way = false;
-  socket_.store->let_go(item);
+  socket_.store->let_go(item, false);
   return true;
 }
 
@@ -210,7 +226,7 @@ bool OffloadGpu::admit(void* gpu, uint64_t item) { return static_cast<OffloadGpu
 
 bool OffloadGpu::make_room(ExpertItem item) {
   Copy& copy = copies_[size_t(item)];
-  if (!level_.reserve(item, !copy.wanted, running_ ? now_.layer : 0, sight())) return false;
+  if (!level_.reserve(item, !copy.wanted, now_.layer, sight())) return false;
   copy.prefetched = !copy.wanted;
   (copy.wanted ? shared_.sums.demanded : shared_.sums.prefetched) += bytes_of_item(item);
   return true;
@@ -233,7 +249,7 @@ void OffloadGpu::take_chunk(ExpertItem item, Bytes so_far) {
   shared_.sums.bus.add(shared_.sim.now(), chunk);
   shared_.sums.dram.add(shared_.sim.now(), chunk);
   if (so_far < bytes) return;
-  socket_.store->let_go(item);
+  socket_.store->let_go(item, true);
   copies_[size_t(item)].whole = true;
   shared_.sim.after<&OffloadGpu::landed>(shared_.costs.decode(item), *this, uint64_t(item));
 }
@@ -256,15 +272,29 @@ void OffloadGpu::landed(uint64_t payload) {
 
 void OffloadGpu::host_ready(ExpertItem item, Bytes so_far) {
   const Copy& copy = copies_[size_t(item)];
-  if (copy.under_way && !copy.whole) engine_.feed(copy.id, so_far);
+  if (copy.under_way && !copy.whole && copy.launched) engine_.feed(copy.id, so_far);
   if (so_far < bytes_of_item(item)) return;
   for (uint32_t job = 0; job < jobs_.size(); ++job)
     if (jobs_[job].waiting && jobs_[job].item == item) start_cpu(job);
 }
 
+// Those for this layer go before those for later ones. Where the layer's own experts take all places, none could come.
+void OffloadGpu::await_prefetches() {
+  awaited_.clear();
+  if (!config_.whole_prefetches || level_.places()[size_t(now_.layer)] <= int64_t(needed_.size())) return;
+  int64_t rank = int64_t(queue_.size());
+  for (const ExpertItem item : prefetches_) {
+    Copy& copy = copies_[size_t(item)];
+    if (item / shared_.hosted.experts != now_.layer || !copy.under_way) continue;
+    awaited_.push_back(item);
+    if (!copy.wanted && !copy.whole) engine_.set_urgency(copy.id, rank++);
+  }
+}
+
 void OffloadGpu::prefetch(int32_t layer) {
   for (const ExpertItem item : prefetches_)
-    if (!copies_[size_t(item)].wanted) drop_copy(item);
+    if (!copies_[size_t(item)].wanted && std::find(awaited_.begin(), awaited_.end(), item) == awaited_.end())
+      drop_copy(item);
   prefetches_.clear();
   const PrefetchInput in{.layers = int32_t(chosen_.size()),
                          .experts = shared_.hosted.experts,
@@ -275,6 +305,7 @@ void OffloadGpu::prefetch(int32_t layer) {
                          .past = shared_.past,
                          .chosen = std::span(chosen_).first(size_t(layer + 1)),
                          .present = level_.taken(),
+                         .hosted = hosted_,
                          .places = level_.places(),
                          .copy = transfer_time(level_.largest(), bus_rate()),
                          .window = interval_,
@@ -282,8 +313,8 @@ void OffloadGpu::prefetch(int32_t layer) {
                          .layer_time = layer_time_};
   int64_t rank = 0;
   for (const ExpertItem item : config_.prefetch.step(prefetch_, in, rng_)) {
-    if (level_.taken()[size_t(item)] != 0 || copies_[size_t(item)].under_way || bytes_of_item(item) == Bytes{})
-      continue;
+    if (level_.taken()[size_t(item)] != 0 || copies_[size_t(item)].under_way || hosted_[size_t(item)] == 0) continue;
+    if (level_.places()[size_t(item / shared_.hosted.experts)] == 0) continue;
     submit_copy(item, kPrefetchUrgency + rank++, false);
     prefetches_.push_back(item);
   }

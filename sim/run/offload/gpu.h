@@ -53,6 +53,7 @@ struct OffloadSocket {
   std::unique_ptr<PacedServer> cpu;
   HostStore* store = nullptr;  // of its server
   int32_t copying = 0;         // GPUs to which it copies
+  std::vector<CopyEngine*> engines{};  // of its GPUs
 };
 
 // What a layer asks of a GPU.
@@ -62,7 +63,6 @@ struct OffloadLayer {
   int32_t layer = 0;              // MoE layer
   std::span<const int64_t> rows;  // tokens of each expert that it hosts, in their order
   std::span<const float> scores;  // of the gate, [expert], summed over tokens
-  int64_t tokens = 0;             // of the GPU's step
   bool has_prefill = false;
   Duration beside;  // shared experts, regrouping
 };
@@ -81,6 +81,7 @@ class OffloadGpu {
 
   void begin_step(int64_t step, int64_t tokens);
   void begin_layer(const OffloadLayer& layer);
+  void begin_host(GraphId graph, TaskId task);  // the host's part of a layer, where launches are eager
 
   // An expert of this GPU on the CPU is done; so much of an expert lies in host memory.
   void cpu_done(uint32_t job);
@@ -97,10 +98,17 @@ class OffloadGpu {
     bool whole = false;       // all of it has arrived, and is being unpacked
     bool wanted = false;      // by a layer, not by a prefetch alone
     bool prefetched = false;  // it began before anybody wanted it
+    bool launched = true;     // by the host
   };
   struct Queued {
     ExpertItem item = kNoItem;
     int64_t tokens = 0;
+    Time first_launch{};  // of its kernels, where launches are eager
+    Time last_launch{};
+  };
+  struct HostTask {
+    GraphId graph{};
+    TaskId task{};
   };
   struct CpuJob {
     ExpertItem item = kNoItem;
@@ -122,11 +130,19 @@ class OffloadGpu {
   void follow(const ExpertPlan& plan);
   void to_gpu(const ExpertWork& work, int64_t rank);
   void to_cpu(const ExpertWork& work, bool deferred);
+  void begin_cpu(uint64_t job);
   void start_cpu(uint32_t job);
+  void launch_copy(ExpertItem item);
+  void copy_launched(uint64_t item);
+  void launch_experts();
+  void all_launched();
+  void end_host();
+  Duration launched_time(const Queued& queued, Duration time) const;
   void set_pace();
   void submit_copy(ExpertItem item, int64_t urgency, bool wanted);
   bool drop_copy(ExpertItem item);
   void prefetch(int32_t layer);
+  void await_prefetches();
   Duration layer_time(int32_t layer, std::span<const ExpertItem> besides);
   void landed(uint64_t item);
   void advance();
@@ -155,8 +171,10 @@ class OffloadGpu {
   Rng rng_;
   PrefetchState prefetch_;
 
+  std::vector<uint8_t> hosted_;         // [item]
   std::vector<Copy> copies_;            // [item]
   std::vector<ExpertItem> prefetches_;  // that may not have begun
+  std::vector<ExpertItem> awaited_;     // prefetches that the layer waits for, needed or not
   std::function<std::span<const float>(int32_t layer)> forecast_;
   std::function<Duration(int32_t layer, std::span<const ExpertItem> besides)> layer_time_;
 
@@ -180,6 +198,11 @@ class OffloadGpu {
   bool stalled_for_cpu_ = false;
   bool last_landed_late_ = false;  // what arrived last had been prefetched
   bool first_on_cpu_ = true;       // of the layer
+  bool eager_ = false;
+  Time host_free_;               // when the host has launched all that the layer has asked for so far
+  bool host_open_ = false;       // it is not done with the layer
+  bool host_waits_ = false;      // it is, but its task has not begun
+  std::optional<HostTask> host_task_;
   std::vector<CpuJob> jobs_;
   std::vector<uint32_t> free_jobs_;
   int32_t cpu_left_ = 0;       // of this layer, and those deferred to it

@@ -32,6 +32,7 @@ HostStore::HostStore(const LoadedScenario& loaded, const HostMemories& memories,
     const size_t items = shape.item_bytes.size();
     hop->copy.resize(items);
     hop->under_way.assign(items, 0);
+    hop->urgency.assign(items, 0);
     hop->so_far.assign(items, {});
     hop->engine = std::make_unique<CopyEngine>(sim, executor, CopyOptions{config.chunk, {}, {}},
                                                CopyClient{hop.get(), &HostStore::admit, &HostStore::arrived});
@@ -46,15 +47,31 @@ Bytes HostStore::at_level(size_t level, ExpertItem item) const {
   return hops_[level]->under_way[size_t(item)] != 0 ? hops_[level]->so_far[size_t(item)] : Bytes{};
 }
 
-void HostStore::want(ExpertItem item, int64_t urgency) {
-  read_ += item_bytes_[size_t(item)];
-  bring(0, item, urgency);
+void HostStore::want(ExpertItem item, int64_t urgency) { bring(0, item, urgency); }
+
+void HostStore::hurry(ExpertItem item, int64_t urgency) {
+  for (const auto& hop : hops_) {
+    if (hop->under_way[size_t(item)] == 0) return;
+    int64_t& present = hop->urgency[size_t(item)];
+    if (urgency < present) hop->engine->set_urgency(hop->copy[size_t(item)], present = urgency);
+  }
 }
 
-void HostStore::let_go(ExpertItem item) {
-  if (hops_.empty()) return;
-  hops_[0]->cache->unpin(item);
-  hops_[0]->engine->retry();
+void HostStore::let_go(ExpertItem item, bool was_read) {
+  if (was_read) read_ += item_bytes_[size_t(item)];
+  release(0, item);
+}
+
+void HostStore::release(size_t level, ExpertItem item) {
+  if (level == hops_.size()) return;
+  Hop& hop = *hops_[level];
+  hop.cache->unpin(item);
+  const bool waits = hop.under_way[size_t(item)] != 0 && !hop.cache->pinned(item);
+  if (waits && hop.engine->cancel(hop.copy[size_t(item)])) {
+    hop.under_way[size_t(item)] = 0;
+    release(level + 1, item);
+  }
+  hop.engine->retry();
 }
 
 // Pins it at the level, and sees to it that it comes.
@@ -68,8 +85,9 @@ void HostStore::bring(size_t level, ExpertItem item, int64_t urgency) {
     ++hop.found;
     return;
   }
-  if (hop.under_way[size_t(item)] != 0) return hop.engine->set_urgency(hop.copy[size_t(item)], urgency);
+  if (hop.under_way[size_t(item)] != 0) return hurry(item, urgency);
   hop.under_way[size_t(item)] = 1;
+  hop.urgency[size_t(item)] = urgency;
   hop.so_far[size_t(item)] = {};
   bring(level + 1, item, urgency);
   hop.copy[size_t(item)] = hop.engine->submit(
@@ -92,10 +110,7 @@ void HostStore::chunk(Hop& hop, ExpertItem item, Bytes so_far) {
   if (so_far == bytes) {
     hop.cache->arrived(item);
     hop.under_way[size_t(item)] = 0;
-    if (hop.level + 1 < hops_.size()) {
-      hops_[hop.level + 1]->cache->unpin(item);
-      hops_[hop.level + 1]->engine->retry();
-    }
+    release(hop.level + 1, item);
     hop.engine->retry();
   }
   if (hop.level > 0 && hops_[hop.level - 1]->under_way[size_t(item)] != 0)
@@ -105,7 +120,7 @@ void HostStore::chunk(Hop& hop, ExpertItem item, Bytes so_far) {
 
 Bytes HostStore::sent() const {
   Bytes sent;
-  for (const auto& hop : hops_) sent += hop->engine->carried() + hop->engine->on_the_way();
+  for (const auto& hop : hops_) sent += hop->engine->sent();
   return sent;
 }
 

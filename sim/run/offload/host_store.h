@@ -33,9 +33,11 @@ class HostStore {
   // Bytes of it that lie in host memory.
   Bytes ready(ExpertItem item) const;
 
-  // Brings it there if it is not, and keeps it until everybody who wanted it has let go.
+  // Brings it there if it is not, and keeps it until everybody who wanted it has let go, having read it or not. What
+  // nobody wants any more and has not begun to come does not.
   void want(ExpertItem item, int64_t urgency);
-  void let_go(ExpertItem item);
+  void hurry(ExpertItem item, int64_t urgency);  // it is wanted already
+  void let_go(ExpertItem item, bool was_read);
 
   // Of the run so far.
   Bytes sent() const;
@@ -53,6 +55,7 @@ class HostStore {
     EndpointId to{};
     std::vector<CopyId> copy;        // [item] where one is under way
     std::vector<uint8_t> under_way;  // [item]
+    std::vector<int64_t> urgency;    // [item] of a copy under way
     std::vector<Bytes> so_far;       // [item] of a copy under way
     int64_t asked = 0;
     int64_t found = 0;
@@ -61,6 +64,7 @@ class HostStore {
   static bool admit(void* hop, uint64_t item);
   static void arrived(void* hop, uint64_t item, Bytes so_far);
   void bring(size_t level, ExpertItem item, int64_t urgency);
+  void release(size_t level, ExpertItem item);
   Bytes at_level(size_t level, ExpertItem item) const;
   void chunk(Hop& hop, ExpertItem item, Bytes so_far);
 

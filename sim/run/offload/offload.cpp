@@ -112,7 +112,11 @@ Bytes Offload::room_of(GpuId gpu, const LevelShape& shape) const {
   const Bytes all = std::accumulate(shape.item_bytes.begin(), shape.item_bytes.end(), Bytes{});
   if (config_.bits && config_.resident) room = {std::llround(*config_.resident * double(all.count))};
   const Bytes largest = *std::max_element(shape.item_bytes.begin(), shape.item_bytes.end());
-  const std::string fault = cache_fault(in_.loaded, room.count, largest.count);
+  if (largest == Bytes{}) return room;  // it hosts none
+  const int64_t whole_items = std::min<int64_t>(config_.whole_layers, shape.layers) * shape.experts;
+  const Bytes whole =
+      std::accumulate(shape.item_bytes.begin(), shape.item_bytes.begin() + whole_items, Bytes{});
+  const std::string fault = cache_fault(in_.loaded, {room, largest, whole});
   if (!fault.empty()) throw ConfigError(in_.loaded.source, {fault_at(in_.loaded.root, "/offload", fault)});
   return room;
 }
@@ -121,7 +125,9 @@ void Offload::begin_step(int64_t step, const StepRouting& routing, const StepGra
   routing_ = &routing;
   graph_ = &graph;
   if (future_) future_->begin_step(step);
-  forecasts_.begin_step(routing, tokens_of_requests(in_.routing, in_.batch, places_of(in_.routing, in_.batch, step)));
+  const std::vector<int64_t> places = places_of(in_.routing, in_.batch, step);
+  forecasts_.begin_step(routing, tokens_of_requests(in_.routing, in_.batch, places));
+  wider_choices_ = wider_choices_of(in_.routing, in_.batch, places);
   const Layout& layout = in_.cluster.layout;
   for (size_t gpu = 0; gpu < gpus_.size(); ++gpu)
     gpus_[gpu]->begin_step(step, new_tokens(in_.batch.ranks[size_t(layout.attention_rank(GpuId(gpu)))]));
@@ -136,6 +142,7 @@ void Offload::begin_layer(GraphId graph, TaskId task) {
   const TaskLabel label = unpack_label(what.label);
   CHECK(label.operation == Operation::experts);
   const GpuId gpu{int32_t(what.stream) / int32_t(kLanes)};
+  if (size_t(what.stream) % kLanes == size_t(Lane::host)) return gpus_[index(gpu)]->begin_host(graph, task);
   const int32_t layer = moe_layer_[size_t(label.layer)];
   const Layout& layout = in_.cluster.layout;
   add_scores(layout.expert_group(gpu), layer);
@@ -160,6 +167,10 @@ void Offload::add_scores(int32_t group, int32_t layer) {
   const int32_t ep = in_.cluster.layout.ep;
   const int64_t end = routing_->first_token[size_t((group + 1) * ep)];
   for (int64_t token = routing_->first_token[size_t(group * ep)]; token < end; ++token) {
+    if (!wider_choices_.empty()) {
+      add_recorded_scores(in_.routing, wider_choices_[size_t(token)], layer, scores_);
+      continue;
+    }
     const std::span<const uint16_t> choices = routing_->choices(layer, token);
     float weight = 0.5F;
     for (size_t choice = 0; choice < choices.size(); ++choice, weight *= 0.5F)
@@ -192,7 +203,7 @@ void Offload::host_ready(void* offload, int32_t node, ExpertItem item, Bytes so_
 
 Bytes Offload::sent() const {
   Bytes sent;
-  for (const auto& gpu : gpus_) sent += gpu->engine().carried() + gpu->engine().on_the_way();
+  for (const auto& gpu : gpus_) sent += gpu->engine().sent();
   for (const auto& store : stores_) sent += store->sent();
   return sent;
 }

@@ -40,7 +40,7 @@ class Offload {
   // Before the graph of the step is submitted; both must live as long as the step.
   void begin_step(int64_t step, const StepRouting& routing, const StepGraph& graph);
 
-  Bytes sent() const;    // payload so far, chunks under way included
+  Bytes sent() const;    // payload so far, what the network has of chunks under way included
   bool copying() const;  // a chunk is under way
   OffloadResult result(int64_t steps, Duration total) const;
 
@@ -73,15 +73,23 @@ class Offload {
   std::vector<std::unique_ptr<OffloadGpu>> gpus_;
   const StepRouting* routing_ = nullptr;
   const StepGraph* graph_ = nullptr;
-  std::vector<float> scores_;  // [expert] of a group's tokens in the layer at hand
+  std::vector<int64_t> wider_choices_;  // [token of the step] its token in a trace that tells more than its choices
+  std::vector<float> scores_;           // [expert] of a group's tokens in the layer at hand
 };
 
 // Throws a ConfigError where the scenario asks for what cannot be: caches too small for what their schedule copies,
 // memories too small for the experts, parts of a run that know nothing of offloading.
 void check_offload(const LoadedScenario& loaded, const Layout& layout, const std::vector<MemoryResult>& memory);
 
-// What is wrong with a cache of `room` bytes whose largest expert takes `expert`; empty where nothing is.
-std::string cache_fault(const LoadedScenario& loaded, int64_t room, int64_t expert);
+// A GPU's memory for experts.
+struct CacheRoom {
+  Bytes all;
+  Bytes expert;  // the largest
+  Bytes whole;   // experts of the whole layers
+};
+
+// What is wrong with it; empty where nothing is.
+std::string cache_fault(const LoadedScenario& loaded, const CacheRoom& room);
 
 // The same scenario with a cache that reads the future, and with prefetches that are never wrong; what they give is
 // what better policies could gain at most. Empty where there is no offloading, or nobody asked.

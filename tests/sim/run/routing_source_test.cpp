@@ -52,6 +52,27 @@ TEST(RouteStep, NeverReadsTheTrainingPart) {
   }
 }
 
+// Two choices of three are recorded, one is made: the weight of the other is told all the same, that of the third is
+// not known.
+TEST(WiderChoices, TellTheScoresOfExpertsThatTheModelDoesNotChoose) {
+  RoutingTrace trace;
+  trace.tokens = 2;
+  trace.layers = 1;
+  trace.top_k = 2;
+  trace.experts = 3;
+  trace.ids = {0, 1, 2, 0};
+  trace.gate = {0.5F, 0.25F, 0.75F, 0.125F};
+  RoutingSource source = source_of(trace, 1);
+  const Batch batch{{{{1, 0}}}};
+  const std::vector<int64_t> tokens = wider_choices_of(source, batch, places_of(source, batch, 0));
+  ASSERT_EQ(tokens, std::vector<int64_t>{1});
+  std::vector<float> scores(3, 0);
+  add_recorded_scores(source, tokens[0], 0, scores);
+  EXPECT_EQ(scores, (std::vector<float>{0.125F, 0, 0.75F}));
+  source.top_k = 2;
+  EXPECT_TRUE(wider_choices_of(source, batch, places_of(source, batch, 0)).empty());
+}
+
 // Policies do not see the future: whatever the judged part holds, the loads that a placement is given stay.
 TEST(PastLoad, DoesNotDependOnTheJudgedPart) {
   RoutingTrace trace = counting_trace(100);
