@@ -28,10 +28,9 @@ class OffloadCase {
   explicit OffloadCase(const OffloadModel& model)
       : folder_(std::filesystem::temp_directory_path() / ("moesim_offload_" + std::to_string(::getpid()))) {
     std::filesystem::create_directories(folder_);
-    const std::string shared =
-        model.shared == 0
-            ? ""
-            : fmt::format(R"("shared_experts": {}, "shared_intermediate": {},)", model.shared, 1024 * model.shared);
+    const std::string shared = model.shared == 0 ? ""
+                                                 : fmt::format(R"("shared_experts": {}, "shared_intermediate": {},)",
+                                                               model.shared, 1024 * model.shared);
     write("model.json", fmt::format(R"({{
       "name": "small", "layers": {}, "hidden": 1024, "heads": 8, "kv_heads": 8, "head_dim": 128, "attention": "mha",
       "experts": {}, "top_k": {}, {} "moe_intermediate": 1024, "vocab": 1000}})",

@@ -16,10 +16,10 @@ struct LevelShape {
   int32_t layers = 0;  // MoE layers
   int32_t experts = 0;
   int32_t top_k = 0;
-  std::vector<Bytes> item_bytes;       // [item]; nothing for those that are not this level's to hold
-  std::vector<int32_t> part_of_layer;  // [MoE layer] the part of the level in which its experts lie
-  std::vector<Bytes> part_bytes;       // [part]
-  std::vector<int64_t> past_load;      // [item]
+  std::vector<Bytes> item_bytes{};       // [item]; nothing for those that are not this level's to hold
+  std::vector<int32_t> part_of_layer{};  // [MoE layer] the part of the level in which its experts lie
+  std::vector<Bytes> part_bytes{};       // [part]
+  std::vector<int64_t> past_load{};      // [item]
 };
 
 // Parts of a level. By layer: the first `whole_layers` get room for all of their experts, the others equal shares of

@@ -21,8 +21,8 @@ inline ExpertItem item_of(const PrefetchInput& in, int32_t layer, int32_t expert
 // The later layers that are at most so many ahead are those before this one.
 int32_t layers_end(const PrefetchInput& in, int32_t layers_ahead);
 
-// Experts of a layer that are the GPU's own and of which anything is expected, the likeliest first, the lowest of equals; no more than `most` and
-// than fit the layer's part of the cache.
+// Experts of a layer that are the GPU's own and of which anything is expected, the likeliest first, the lowest of
+// equals; no more than `most` and than fit the layer's part of the cache.
 void rank_by(const PrefetchInput& in, int32_t layer, std::span<const float> expected, int64_t most,
              std::vector<int32_t>& ranked);
 

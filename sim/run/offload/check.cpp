@@ -26,8 +26,8 @@ std::string cache_fault(const LoadedScenario& loaded, const CacheRoom& room) {
   const OffloadConfig& config = *loaded.scenario.offload;
   const int64_t layers = moe_layers(loaded.model);
   // A processor in the GPU's memory reaches none of the missing ones, so these are copied whatever the schedule.
-  const bool copies = config.cpu.in_memory ||
-                      Registry<ExpertSchedulePolicy>::instance().find(config.schedule.name())->traits.copies;
+  const bool copies =
+      config.cpu.in_memory || Registry<ExpertSchedulePolicy>::instance().find(config.schedule.name())->traits.copies;
   if (config.whole_layers > layers)
     return fmt::format("`whole_layers` is {}, but the model has {} MoE layers", config.whole_layers, layers);
   if (room.whole > room.all)
@@ -114,8 +114,7 @@ void check_offload(const LoadedScenario& loaded, const Layout& layout, const std
     if (scenario.offload->bits) break;  // how large experts are shows when the past is known
     const int64_t whole =
         int64_t{scenario.offload->whole_layers} * slots[size_t(layout.expert_rank(GpuId(gpu)))] * expert_bytes(loaded);
-    const std::string fault =
-        cache_fault(loaded, {{memory[gpu].weights_experts}, {expert_bytes(loaded)}, {whole}});
+    const std::string fault = cache_fault(loaded, {{memory[gpu].weights_experts}, {expert_bytes(loaded)}, {whole}});
     if (fault.empty()) continue;
     add("/offload", fault);
     break;

@@ -59,17 +59,15 @@ void ExpertCosts::add_launches() {
   const HostParameters& host = model_.host;
   const CpuParameters cpu = loaded_.profile ? loaded_.profile->cpu : CpuParameters{};
   const int32_t kernels = in_loop(1).launches;
-  const Duration expert =
-      host.issue_expert ? issue_expert_time(host, cpu, threads_) : int64_t{kernels} * host.issue;
+  const Duration expert = host.issue_expert ? issue_expert_time(host, cpu, threads_) : int64_t{kernels} * host.issue;
   launches_ = {host.issue_copy, expert, kernels};
 }
 
 Duration ExpertCosts::on_gpu(int64_t tokens) {
   const std::optional<Duration>& measured = loaded_.scenario.offload->gpu_expert;
   if (measured) return tokens == 0 ? Duration{} : *measured;
-  return remembered(gpu_times_, tokens, [&] {
-    return launches_ ? in_loop(tokens).time : together_on_gpu(std::array{tokens});
-  });
+  return remembered(gpu_times_, tokens,
+                    [&] { return launches_ ? in_loop(tokens).time : together_on_gpu(std::array{tokens}); });
 }
 
 // One of a loop over experts.
@@ -78,9 +76,8 @@ KernelCost ExpertCosts::in_loop(int64_t tokens) const {
   const int64_t up_matrices = llm.ffn_matrices - 1;
   const int64_t width = llm.moe_intermediate;
   const Precision weights = model_.precision.experts;
-  const KernelCost activation = up_matrices == 2
-                                    ? kernel_cost(model_.gpu, SwiGlu{tokens, width})
-                                    : kernel_cost(model_.gpu, ElementWise{tokens * width, tokens * width});
+  const KernelCost activation = up_matrices == 2 ? kernel_cost(model_.gpu, SwiGlu{tokens, width})
+                                                 : kernel_cost(model_.gpu, ElementWise{tokens * width, tokens * width});
   return in_sequence(std::array{kernel_cost(model_.gpu, DenseGemm{tokens, up_matrices * width, llm.hidden, weights}),
                                 activation, kernel_cost(model_.gpu, DenseGemm{tokens, llm.hidden, width, weights})});
 }

@@ -51,8 +51,8 @@ struct OffloadShared {
 // The processor of a socket, and how the copies from its memory and its reads slow each other.
 struct OffloadSocket {
   std::unique_ptr<PacedServer> cpu;
-  HostStore* store = nullptr;  // of its server
-  int32_t copying = 0;         // GPUs to which it copies
+  HostStore* store = nullptr;          // of its server
+  int32_t copying = 0;                 // GPUs to which it copies
   std::vector<CopyEngine*> engines{};  // of its GPUs
 };
 
@@ -199,9 +199,9 @@ class OffloadGpu {
   bool last_landed_late_ = false;  // what arrived last had been prefetched
   bool first_on_cpu_ = true;       // of the layer
   bool eager_ = false;
-  Time host_free_;               // when the host has launched all that the layer has asked for so far
-  bool host_open_ = false;       // it is not done with the layer
-  bool host_waits_ = false;      // it is, but its task has not begun
+  Time host_free_;           // when the host has launched all that the layer has asked for so far
+  bool host_open_ = false;   // it is not done with the layer
+  bool host_waits_ = false;  // it is, but its task has not begun
   std::optional<HostTask> host_task_;
   std::vector<CpuJob> jobs_;
   std::vector<uint32_t> free_jobs_;

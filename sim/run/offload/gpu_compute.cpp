@@ -48,8 +48,8 @@ void OffloadGpu::start_cpu(uint32_t job) {
   set_pace();
 }
 
-// The CPU beside copies: as much longer as was measured, and at least as the memory has no bandwidth for both. Copies yield
-// likewise, from their next chunk on.
+// The CPU beside copies: as much longer as was measured, and at least as the memory has no bandwidth for both. Copies
+// yield likewise, from their next chunk on.
 void OffloadGpu::set_pace() {
   const CopyInterference& both = shared_.interference;
   const bool computes = !socket_.cpu->idle() && !config_.cpu.in_memory;

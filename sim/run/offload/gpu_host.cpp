@@ -1,6 +1,6 @@
-// What the host of a GPU does for a layer where launches are eager, as a loop over experts does it in PyTorch: it launches
-// the copies, one after another, then the kernels of the GPU's experts; then its threads compute the CPU's experts. It
-// launches what follows the layer's experts when it is done.
+// What the host of a GPU does for a layer where launches are eager, as a loop over experts does it in PyTorch: it
+// launches the copies, one after another, then the kernels of the GPU's experts; then its threads compute the CPU's
+// experts. It launches what follows the layer's experts when it is done.
 #include <algorithm>
 
 #include "models/cost_model.h"

@@ -114,8 +114,7 @@ Bytes Offload::room_of(GpuId gpu, const LevelShape& shape) const {
   const Bytes largest = *std::max_element(shape.item_bytes.begin(), shape.item_bytes.end());
   if (largest == Bytes{}) return room;  // it hosts none
   const int64_t whole_items = std::min<int64_t>(config_.whole_layers, shape.layers) * shape.experts;
-  const Bytes whole =
-      std::accumulate(shape.item_bytes.begin(), shape.item_bytes.begin() + whole_items, Bytes{});
+  const Bytes whole = std::accumulate(shape.item_bytes.begin(), shape.item_bytes.begin() + whole_items, Bytes{});
   const std::string fault = cache_fault(in_.loaded, {room, largest, whole});
   if (!fault.empty()) throw ConfigError(in_.loaded.source, {fault_at(in_.loaded.root, "/offload", fault)});
   return room;

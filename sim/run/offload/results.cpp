@@ -62,8 +62,7 @@ OffloadResult Offload::result(int64_t steps, Duration total) const {
     result.evictions += level.evictions();
     if (total > Duration{})
       // Where a run was stopped, copies went on after its last whole step.
-      result.bus_utilisation +=
-          std::min(1.0, gpu->engine().busy().seconds() / total.seconds()) / double(gpus_.size());
+      result.bus_utilisation += std::min(1.0, gpu->engine().busy().seconds() / total.seconds()) / double(gpus_.size());
   }
   int64_t used = 0;
   for (const OffloadSocket& socket : sockets_) {

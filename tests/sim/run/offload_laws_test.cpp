@@ -128,10 +128,14 @@ void expect_bytes_balance(const Drawn& d, const Results& results) {
   const int64_t read = carried(results, "memory", "-memory", "");
   const int64_t begun = offload.demand_bytes + offload.prefetch_bytes;
   EXPECT_LE(read, begun);
-  if (offload.prefetch == "none") EXPECT_EQ(read, begun);
+  if (offload.prefetch == "none") {
+    EXPECT_EQ(read, begun);
+  }
   EXPECT_LE(begun - read, d.gpus * std::max<int64_t>(offload.capacity, kExpertBytes) * 2);
   const int64_t over_pcie = carried(results, "pcie", "", "gpu");
-  if (d.one_server) EXPECT_EQ(over_pcie, read);
+  if (d.one_server) {
+    EXPECT_EQ(over_pcie, read);
+  }
   EXPECT_GE(over_pcie, read);
 }
 
@@ -173,7 +177,9 @@ TEST(OffloadLaws, HoldOfScenariosAtRandom) {
     expect_time_balances(results);
     EXPECT_EQ(json_text(test.run(d.settings)), json_text(results));
   });
-  if (!testing::Test::HasFailure()) EXPECT_GT(run, 100);
+  if (!testing::Test::HasFailure()) {
+    EXPECT_GT(run, 100);
+  }
 }
 
 }  // namespace

@@ -64,8 +64,12 @@ TEST(Prefetch, DelaysALayerByAChunkAtMost) {
   const double chunk = 2e-6 + 500e3 / 50e9;
   for (const auto& entry : Registry<PrefetchPolicy>::instance().entries())
     for (const int seed : {1, 2, 3}) {
-      const Settings settings = {"/offload/resident=1",       "/offload/warm=false", "/offload/chunk=500 kB",
-                                 "/offload/gpu_expert=20 us", "/steps=4",            fmt::format("/seed={}", seed)};
+      const Settings settings = {"/offload/resident=1",
+                                 "/offload/warm=false",
+                                 "/offload/chunk=500 kB",
+                                 "/offload/gpu_expert=20 us",
+                                 "/steps=4",
+                                 fmt::format("/seed={}", seed)};
       const Results none = test.run(settings);
       const Results ahead = test.run(with(settings, {"/offload/prefetch=" + entry.name}));
       EXPECT_LE(ahead.step_time_s, none.step_time_s + 3 * chunk + 1e-9) << entry.name << " " << seed;
@@ -87,9 +91,8 @@ TEST(Offload, KeepsNoMoreOfAThousandStepsThanOfTen) {
 TEST(Offload, WithoutACacheRunsAllOnTheCpu) {
   const OffloadCase test({.layers = 2, .experts = 4, .top_k = 2});
   for (const char* prefetch : {"none", "next_gate"}) {
-    const Results results =
-        test.run({"/offload/capacity=0 B", "/offload/schedule=cpu_where_missing", "/steps=3",
-                  "/offload/cpu/per_token=10 us", std::string("/offload/prefetch=") + prefetch});
+    const Results results = test.run({"/offload/capacity=0 B", "/offload/schedule=cpu_where_missing", "/steps=3",
+                                      "/offload/cpu/per_token=10 us", std::string("/offload/prefetch=") + prefetch});
     EXPECT_EQ(results.offload->hit_rate, 0);
     EXPECT_EQ(results.offload->on_cpu, results.offload->accesses);
     EXPECT_EQ(results.offload->demand_bytes + results.offload->prefetch_bytes, 0);

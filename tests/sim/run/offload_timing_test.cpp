@@ -76,9 +76,8 @@ TEST(OffloadTiming, OfACpuExpertHidesTheGpus) {
 TEST(OffloadTiming, OfCpuAndCopiesThatShareTheMemoryIsLonger) {
   const OffloadCase test({});
   const double base = test.run(kAllThere).step_time_s;
-  const Results both =
-      test.run(with(kHalf, {"/offload/warm=false", "/offload/schedule=exhaustive", "/offload/cpu/per_token=240 us",
-                            "/offload/cpu/memory=300 GB/s"}));
+  const Results both = test.run(with(kHalf, {"/offload/warm=false", "/offload/schedule=exhaustive",
+                                             "/offload/cpu/per_token=240 us", "/offload/cpu/memory=300 GB/s"}));
   const double longer = 350 / 307.2;
   const double copy = 12e-6 + kBus * longer;
   EXPECT_EQ(both.offload->on_cpu, 1);
@@ -98,20 +97,19 @@ double after_experts(const Results& base, int layers) {
   return 0;
 }
 
-// Each layer has one expert on the CPU, 500 us. Where that of the first is deferred, the first layer ends with its GPU's
-// expert after 100 us; the CPU is done with both after 1,000 us, and so is the second layer. Else the layers take 500 us
-// each, and what is between them is not hidden.
+// Each layer has one expert on the CPU, 500 us. Where that of the first is deferred, the first layer ends with its
+// GPU's expert after 100 us; the CPU is done with both after 1,000 us, and so is the second layer. Else the layers take
+// 500 us each, and what is between them is not hidden.
 TEST(OffloadTiming, OfDeferredExpertsHidesWhatIsBetweenTheLayers) {
   const OffloadCase test({.layers = 2});
   const Results base = test.run(kAllThere);
   const std::vector<std::string> cpu = with(kHalf, {"/offload/cpu/per_token=500 us"});
   const Results waits = test.run(with(cpu, {"/offload/schedule=cpu_where_missing"}));
-  const Results defers = test.run(
-      with(cpu, {"/offload/schedule={\"policy\": \"deferral\", \"experts\": 2, \"weight\": \"100%\"}"}));
+  const Results defers =
+      test.run(with(cpu, {"/offload/schedule={\"policy\": \"deferral\", \"experts\": 2, \"weight\": \"100%\"}"}));
   EXPECT_NEAR(waits.step_time_s - base.step_time_s, 600e-6, kPicoseconds);
   EXPECT_EQ(defers.offload->deferred, 1);
-  EXPECT_NEAR(waits.step_time_s - defers.step_time_s, after_experts(base, 2) + before_experts(base, 2),
-              kPicoseconds);
+  EXPECT_NEAR(waits.step_time_s - defers.step_time_s, after_experts(base, 2) + before_experts(base, 2), kPicoseconds);
 }
 
 // The first layer's experts are prefetched from the start of the step, the second's behind them: the last of the four
@@ -131,9 +129,9 @@ TEST(OffloadTiming, OfALatePrefetchIsWhatIsLeftOfIt) {
 TEST(OffloadTiming, OfATierBelowIsPipelinedByChunks) {
   const OffloadCase test({});
   const double base = test.run(kAllThere).step_time_s;
-  const Results nvme = test.run(
-      with(kHalf, {"/offload/chunk=2 MB", "/offload/host_memory=6291456 B", "/offload/host_cache=lru",
-                   "/offload/tiers=[{\"name\": \"nvme\", \"rate\": \"5 GB/s\"}]"}));
+  const Results nvme =
+      test.run(with(kHalf, {"/offload/chunk=2 MB", "/offload/host_memory=6291456 B", "/offload/host_cache=lru",
+                            "/offload/tiers=[{\"name\": \"nvme\", \"rate\": \"5 GB/s\"}]"}));
   const double read = double(kExpertBytes) / 5e9;
   const double last = 10e-6 + 2e-6 + (double(kExpertBytes) - 6e6) / 50e9;
   EXPECT_NEAR(nvme.step_time_s - base, read + last - 100e-6, kPicoseconds);

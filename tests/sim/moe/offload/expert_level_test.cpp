@@ -74,7 +74,9 @@ class LevelPlayer {
     const bool here = level_.reserve(item, rng.below(2) == 0, layer, {.next_use = next_use_, .forecast = {}});
     EXPECT_EQ(level_.reserved(item), here);
     if (here) arriving_.push_back(item);
-    if (!here) EXPECT_EQ(level_.evictions(), evictions);  // nobody leaves for nothing
+    if (!here) {
+      EXPECT_EQ(level_.evictions(), evictions);  // nobody leaves for nothing
+    }
     for (const ExpertItem kept : pinned_) EXPECT_GE(level_.taken()[size_t(kept)], before[size_t(kept)]);
   }
 
