@@ -107,8 +107,8 @@ bool ExpertLevel::reserve(ExpertItem item, bool prefetched, int32_t layer, const
   Part& part = part_of(item);
   const Bytes bytes = shape_.item_bytes[size_t(item)];
   const Bytes room = shape_.part_bytes[size_t(part_index(item))];
-  if (part.used + bytes > room + may_leave(part, item, prefetched, sight)) return false;  // nobody leaves for nothing
-  while (part.used + bytes > room) evict_one(item, prefetched, layer, sight);
+  if (part.used + bytes > room + may_leave(part)) return false;  // nobody leaves for nothing
+  while (part.used + bytes > room) evict_one(item, layer, sight);
   part.used += bytes;
   used_ += bytes;
   CHECK(part.used <= room);
@@ -157,25 +157,17 @@ CacheEvent ExpertLevel::event(CacheEventKind kind, int32_t layer, ExpertItem ite
   return event;
 }
 
-// A guess does not push out an expert of its own layer that the same forecast holds at least as likely to be needed.
-bool ExpertLevel::may_leave_for(ExpertItem item, ExpertItem for_item, bool prefetched, const Sight& sight) const {
-  if (pins_[size_t(item)] != 0) return false;
-  if (!prefetched || sight.forecast.empty() || item / shape_.experts != for_item / shape_.experts) return true;
-  const float guess = sight.forecast[size_t(for_item)];
-  return guess <= 0 || sight.forecast[size_t(item)] < guess;
-}
-
-Bytes ExpertLevel::may_leave(const Part& part, ExpertItem for_item, bool prefetched, const Sight& sight) const {
+Bytes ExpertLevel::may_leave(const Part& part) const {
   Bytes bytes;
   for (const ExpertItem item : part.present)
-    if (may_leave_for(item, for_item, prefetched, sight)) bytes += shape_.item_bytes[size_t(item)];
+    if (pins_[size_t(item)] == 0) bytes += shape_.item_bytes[size_t(item)];
   return bytes;
 }
 
-void ExpertLevel::evict_one(ExpertItem for_item, bool prefetched, int32_t layer, const Sight& sight) {
+void ExpertLevel::evict_one(ExpertItem for_item, int32_t layer, const Sight& sight) {
   candidates_.clear();
   for (const ExpertItem item : part_of(for_item).present)
-    if (may_leave_for(item, for_item, prefetched, sight)) candidates_.push_back(item);
+    if (pins_[size_t(item)] == 0) candidates_.push_back(item);
   CHECK(!candidates_.empty());
   CacheEvent choice = event(CacheEventKind::choose, layer, for_item);
   choice.candidates = candidates_;

@@ -50,8 +50,7 @@ class ExpertLevel {
   void unpin(ExpertItem item);
   bool pinned(ExpertItem item) const { return pins_[size_t(item)] > 0; }
 
-  // Makes room and keeps it for the item; false where all that could leave is in use or on its way, or likelier to be
-  // needed than what is prefetched.
+  // Makes room and keeps it for the item; false where all that could leave is in use or on its way.
   bool reserve(ExpertItem item, bool prefetched, int32_t layer, const Sight& sight);
   void arrived(ExpertItem item);
 
@@ -76,9 +75,8 @@ class ExpertLevel {
   int32_t part_index(ExpertItem item) const;
   CacheEvent event(CacheEventKind kind, int32_t layer, ExpertItem item) const;
   void tell(const CacheEvent& event) { policy_.step(cache_, event, rng_); }
-  bool may_leave_for(ExpertItem item, ExpertItem for_item, bool prefetched, const Sight& sight) const;
-  Bytes may_leave(const Part& part, ExpertItem for_item, bool prefetched, const Sight& sight) const;
-  void evict_one(ExpertItem for_item, bool prefetched, int32_t layer, const Sight& sight);
+  Bytes may_leave(const Part& part) const;
+  void evict_one(ExpertItem for_item, int32_t layer, const Sight& sight);
   void evict(ExpertItem item, int32_t layer);
 
   LevelShape shape_;
