@@ -32,7 +32,7 @@ class OffloadCase {
                                                  : fmt::format(R"("shared_experts": {}, "shared_intermediate": {},)",
                                                                model.shared, 1024 * model.shared);
     write("model.json", fmt::format(R"({{
-      "name": "small", "layers": {}, "hidden": 1024, "heads": 8, "kv_heads": 8, "head_dim": 128, "attention": "mha",
+      "format_version": 1, "name": "small", "layers": {}, "hidden": 1024, "heads": 8, "kv_heads": 8, "head_dim": 128, "attention": "mha",
       "experts": {}, "top_k": {}, {} "moe_intermediate": 1024, "vocab": 1000}})",
                                     model.layers, model.experts, model.top_k, shared));
     // Copies at 50 GB/s over links without latency.
