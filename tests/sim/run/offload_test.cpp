@@ -21,7 +21,7 @@ const std::string kPrefill = "/batch=[{\"new_tokens\": 200}]";
 
 // With all experts in the GPUs, offloading changes nothing.
 TEST(Offload, OfNothingTakesTheTimeOfARunWithoutIt) {
-  const OffloadCase test({.layers = 3, .experts = 8, .top_k = 2});
+  const OffloadCase test({.layers = 3, .experts = 8, .top_k = 2, .shared = 0});
   const Settings two_servers = {"/cluster/nodes=2", "/cluster/node/gpus=2", "/cluster/node/nics=2"};
   for (const Settings& machine : {Settings{}, kServer, with(kServer, {"/parallelism/ep=1"}), two_servers})
     for (const std::string& batch : {std::string("/batch=[{\"count\": 3, \"new_tokens\": 1}]"), kPrefill}) {
@@ -42,7 +42,7 @@ TEST(Offload, OfNothingWithSharedExpertsIsTheSameOnOneGpu) {
 
 // One expert a layer and step, all of one size: none that brings experts on demand hits more often than Belady's rule.
 TEST(OracleCache, HitsAtLeastAsOftenAsAnyOther) {
-  const OffloadCase test({.layers = 3, .experts = 8, .top_k = 1});
+  const OffloadCase test({.layers = 3, .experts = 8, .top_k = 1, .shared = 0});
   for (const char* partition : {"layer", "global"})
     for (const char* warm : {"true", "false"})
       for (const int seed : {1, 2}) {
@@ -60,7 +60,7 @@ TEST(OracleCache, HitsAtLeastAsOftenAsAnyOther) {
 // Room for all, so that prefetches drive nobody out, and an expert is 13 chunks: what a layer waits for is behind one
 // of them at most.
 TEST(Prefetch, DelaysALayerByAChunkAtMost) {
-  const OffloadCase test({.layers = 3, .experts = 8, .top_k = 2});
+  const OffloadCase test({.layers = 3, .experts = 8, .top_k = 2, .shared = 0});
   const double chunk = 2e-6 + 500e3 / 50e9;
   for (const auto& entry : Registry<PrefetchPolicy>::instance().entries())
     for (const int seed : {1, 2, 3}) {
@@ -77,7 +77,7 @@ TEST(Prefetch, DelaysALayerByAChunkAtMost) {
 }
 
 TEST(Offload, KeepsNoMoreOfAThousandStepsThanOfTen) {
-  const OffloadCase test({.layers = 2, .experts = 4, .top_k = 1});
+  const OffloadCase test({.layers = 2, .experts = 4, .top_k = 1, .shared = 0});
   const Settings settings = {"/offload/resident=0.5", "/offload/prefetch=next_gate"};
   const Results ten = test.run(with(settings, {"/steps=10"}));
   const Results thousand = test.run(with(settings, {"/steps=1000"}));
@@ -89,7 +89,7 @@ TEST(Offload, KeepsNoMoreOfAThousandStepsThanOfTen) {
 }
 
 TEST(Offload, WithoutACacheRunsAllOnTheCpu) {
-  const OffloadCase test({.layers = 2, .experts = 4, .top_k = 2});
+  const OffloadCase test({.layers = 2, .experts = 4, .top_k = 2, .shared = 0});
   for (const char* prefetch : {"none", "next_gate"}) {
     const Results results = test.run({"/offload/capacity=0 B", "/offload/schedule=cpu_where_missing", "/steps=3",
                                       "/offload/cpu/per_token=10 us", std::string("/offload/prefetch=") + prefetch});
@@ -122,7 +122,7 @@ void expect_fault(const OffloadCase& test, const Settings& settings, const std::
 }
 
 TEST(OffloadFaults, NameTheBytesOfACacheThatIsTooSmall) {
-  const OffloadCase test({.layers = 2, .experts = 4});
+  const OffloadCase test({.layers = 2, .experts = 4, .top_k = 2, .shared = 0});
   for (const char* capacity : {"0 B", "6000000 B"})
     expect_fault(test, {std::string("/offload/capacity=") + capacity}, "one expert takes 6.00 MiB");
   expect_fault(test, {"/offload/capacity=7 MB"}, "room for 1 experts, fewer than the 2 MoE layers");
@@ -130,7 +130,7 @@ TEST(OffloadFaults, NameTheBytesOfACacheThatIsTooSmall) {
 }
 
 TEST(OffloadFaults, TellOfWholeLayersThatDoNotFitOrLeaveNoPlace) {
-  const OffloadCase test({.layers = 2, .experts = 4});
+  const OffloadCase test({.layers = 2, .experts = 4, .top_k = 2, .shared = 0});
   const std::string whole = "/offload/whole_layers=1";
   expect_fault(test, {whole, "/offload/capacity=20 MB"}, "those of the `whole_layers` take 24.00 MiB");
   expect_fault(test, {whole, "/offload/capacity=26 MB"}, "beside those of the `whole_layers`");
@@ -141,7 +141,7 @@ TEST(OffloadFaults, TellOfWholeLayersThatDoNotFitOrLeaveNoPlace) {
 }
 
 TEST(OffloadFaults, AreListedAllAtOnce) {
-  const OffloadCase test({.layers = 2, .experts = 4});
+  const OffloadCase test({.layers = 2, .experts = 4, .top_k = 2, .shared = 0});
   const Settings settings = {"/offload/capacity=0 B", "/schedule=chunked", "/offload/host_cache=oracle",
                              "/offload/tiers=[{\"name\": \"nvme\", \"rate\": \"5 GB/s\"}]"};
   for (const char* part : {"/schedule:", "/offload/host_cache:", "/offload:", "/offload/host_memory:"})
@@ -149,7 +149,7 @@ TEST(OffloadFaults, AreListedAllAtOnce) {
 }
 
 TEST(OffloadFaults, TellOfATierThatIsOnNoOtherServer) {
-  const OffloadCase test({.layers = 2, .experts = 4});
+  const OffloadCase test({.layers = 2, .experts = 4, .top_k = 2, .shared = 0});
   const std::string tier = "/offload/tiers=[{\"name\": \"remote\", \"rate\": \"5 GB/s\", \"place\": \"network\"}]";
   expect_fault(test, {tier, "/offload/host_memory=20 MB"}, "needs a second server");
   EXPECT_EQ(faults_of(test, {tier, "/offload/host_memory=20 MB", "/cluster/nodes=2"}), "");
@@ -157,7 +157,7 @@ TEST(OffloadFaults, TellOfATierThatIsOnNoOtherServer) {
 
 // A processor in the GPU's memory computes what lies there; the rest is copied, whatever the schedule.
 TEST(OffloadFaults, TellOfAProcessorInTheGpuWithoutAPlaceForWhatIsMissing) {
-  const OffloadCase test({.layers = 2, .experts = 4});
+  const OffloadCase test({.layers = 2, .experts = 4, .top_k = 2, .shared = 0});
   const Settings settings = {"/offload/cpu/in_memory=true", "/offload/cpu/per_token=10 us",
                              "/offload/schedule=cpu_where_missing"};
   expect_fault(test, with(settings, {"/offload/capacity=0 B"}), "one expert takes 6.00 MiB");
