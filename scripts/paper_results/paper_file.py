@@ -98,12 +98,14 @@ def seeds_of(paper):
 
 
 def fill(value, constants):
-    """The same JSON with {"$": "NAME"} replaced by that constant, and with a "unit" beside it by a quantity."""
+    """The same JSON with {"$": "NAME"} replaced by that constant, "times" a number, and with a "unit" by a quantity."""
     if isinstance(value, dict):
-        if "$" in value and value.keys() <= {"$", "unit"}:
+        if "$" in value and value.keys() <= {"$", "unit", "times"}:
             if value["$"] not in constants:
                 raise PaperError(f"no constant is named {value['$']}")
             constant = constants[value["$"]]
+            if "times" in value:
+                constant *= value["times"]
             return f"{constant} {value['unit']}" if "unit" in value else constant
         return {key: fill(child, constants) for key, child in value.items()}
     if isinstance(value, list):

@@ -46,6 +46,10 @@ class Files(unittest.TestCase):
         self.assertEqual(paper_file.resolved_run(paper, "b", {"r": 4})["scenario"],
                          {"placement": {"policy": "greedy", "checks": 3}, "rate": "4 GB/s", "parallelism": {"ep": 4}})
 
+    def test_a_constant_may_be_taken_several_times(self):
+        self.assertEqual(paper_file.fill([{"$": "r", "times": 2, "unit": "GB/s"}, {"$": "r", "times": 0.25}], {"r": 4}),
+                         ["8 GB/s", 1.0])
+
 
 class Expectations(unittest.TestCase):
     def test_each_kind(self):
