@@ -49,8 +49,8 @@ void expect_written_as_read(const Spec& spec) {
 
 TEST(Catalogue, HoldsEveryKind) {
   EXPECT_EQ(catalogue_names(CatalogueKind::llm).size(), 40u);
-  EXPECT_EQ(catalogue_names(CatalogueKind::gpu).size(), 31u);
-  EXPECT_EQ(catalogue_names(CatalogueKind::cpu).size(), 7u);
+  EXPECT_EQ(catalogue_names(CatalogueKind::gpu).size(), 33u);
+  EXPECT_EQ(catalogue_names(CatalogueKind::cpu).size(), 8u);
   EXPECT_EQ(catalogue_names(CatalogueKind::nic).size(), 5u);
   EXPECT_EQ(catalogue_names(CatalogueKind::link).size(), 9u);
 }
