@@ -87,7 +87,7 @@ void check_fields(const OffloadConfig& s, const std::function<void(std::string k
     fault("cpu", "with `in_memory` needs `memory` and `compute`, the rates of the processor in the GPU's memory");
   check_codecs(s.codecs, fault);
   if (s.cpu.attention && (!s.cpu.in_memory || !s.cpu.memory))
-    fault("cpu/attention", "needs `in_memory` and the rate `memory`");
+    fault("cpu", "with `attention` needs `in_memory` and the rate `memory`");
   std::set<std::string> names;
   for (const TierConfig& tier : s.tiers)
     if (!names.insert(tier.name).second) fault("tiers", "has two called " + tier.name);
