@@ -22,8 +22,8 @@ int32_t mark_of(const BitProblem& p, size_t width) {
 
 // How a state is reached at the least cost: by this width of the last expert, from a state with these marks.
 struct Step {
-  int8_t width = -1;
-  int8_t marks = 0;
+  int16_t width = -1;
+  int16_t marks = 0;
 };
 
 // States are bits in all * kMarks + marks.
@@ -38,7 +38,7 @@ void add_expert(const BitProblem& p, size_t expert, std::vector<double>& least, 
       const size_t to = from - marks + bits * kMarks + (marks | size_t(mark_of(p, width)));
       if (least[from] + cost >= next[to]) continue;
       next[to] = least[from] + cost;
-      steps[to] = {int8_t(width), int8_t(marks)};
+      steps[to] = {int16_t(width), int16_t(marks)};
     }
   }
   least = std::move(next);

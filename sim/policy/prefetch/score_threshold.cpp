@@ -37,7 +37,10 @@ std::span<const ExpertItem> prefetch_by_score(PrefetchState& state, const Prefet
       sum += double(row[size_t(ranked[enough])]);
     want_absent(in, layer, std::span(ranked).first(enough), INT64_MAX, state.wanted);
   }
-  const auto urgency = [&](ExpertItem item) { return part(item) / double(item / in.experts - in.layer); };
+  const auto urgency = [&](ExpertItem item) {
+    const int32_t ahead = item / in.experts - in.layer;
+    return part(item) / double(ahead);
+  };
   std::stable_sort(state.wanted.begin(), state.wanted.end(),
                    [&](ExpertItem a, ExpertItem b) { return urgency(a) > urgency(b); });
   return state.wanted;

@@ -44,8 +44,8 @@ std::span<const float> ExpertForecasts::forecast(int32_t group, int32_t layer, i
   of.known[size_t(layer)] = known_layers;
   std::fill(expected.begin(), expected.end(), 0.0F);
   if (routing_->is_counts()) return expected;  // of tokens nothing is known
-  const int64_t first = routing_->first_token[size_t(group * layout_.ep)];
-  const int64_t tokens = routing_->first_token[size_t((group + 1) * layout_.ep)] - first;
+  const int64_t first = routing_->first_token[size_t(group) * size_t(layout_.ep)];
+  const int64_t tokens = routing_->first_token[(size_t(group) + 1) * size_t(layout_.ep)] - first;
   const int64_t sample = std::min(tokens, kSample);
   for (int64_t i = 0; i < sample; ++i) {
     predict_experts(predictor_, tokens_, *routing_, first + i * tokens / sample, layer, known_layers, one_);

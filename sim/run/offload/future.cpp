@@ -34,7 +34,7 @@ void FutureUses::begin_layer(GpuId gpu, int32_t layer) {
 void FutureUses::find_needed(const StepRouting& routing, int32_t group, int32_t layer,
                              std::vector<uint8_t>& needed) const {
   needed.assign(size_t(hosted_.experts), 0);
-  const size_t first_gpu = size_t(group * layout_.ep);
+  const size_t first_gpu = size_t(group) * size_t(layout_.ep);
   const size_t end_gpu = first_gpu + size_t(layout_.ep);
   if (routing.is_counts()) {
     const std::vector<int64_t>& counts = routing.counts[size_t(layer)];

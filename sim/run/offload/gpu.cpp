@@ -303,7 +303,7 @@ void OffloadGpu::prefetch(int32_t layer) {
                          .tokens = tokens_,
                          .step = step_,
                          .past = shared_.past,
-                         .chosen = std::span(chosen_).first(size_t(layer + 1)),
+                         .chosen = std::span(chosen_).first(size_t(layer) + 1),
                          .present = level_.taken(),
                          .hosted = hosted_,
                          .places = level_.places(),

@@ -163,9 +163,9 @@ void Offload::begin_layer(GraphId graph, TaskId task) {
 void Offload::add_scores(int32_t group, int32_t layer) {
   scores_.assign(size_t(hosted_.experts), 0);
   if (routing_->is_counts()) return;
-  const int32_t ep = in_.cluster.layout.ep;
-  const int64_t end = routing_->first_token[size_t((group + 1) * ep)];
-  for (int64_t token = routing_->first_token[size_t(group * ep)]; token < end; ++token) {
+  const size_t ep = size_t(in_.cluster.layout.ep);
+  const int64_t end = routing_->first_token[(size_t(group) + 1) * ep];
+  for (int64_t token = routing_->first_token[size_t(group) * ep]; token < end; ++token) {
     if (!wider_choices_.empty()) {
       add_recorded_scores(in_.routing, wider_choices_[size_t(token)], layer, scores_);
       continue;
