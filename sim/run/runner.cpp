@@ -346,7 +346,8 @@ Results run_scenario(const LoadedScenario& loaded, const RunControl& control) {
   std::optional<Offload> offload;
   if (scenario.offload)
     offload.emplace(OffloadInput{loaded, cluster, memories, model, batch, routing_source, rebalancer.placement(),
-                                 memory, sim, executor});
+                                 memory, sim, executor,
+                                 control.record != nullptr ? &control.record->timeline : nullptr});
   Accounts accounts(loaded, cluster);
   std::optional<Pipeline> pipeline;
   if (scenario.pipeline) pipeline.emplace(loaded, cluster, model, batch, paths);

@@ -2,6 +2,11 @@
 
 namespace moesim {
 
+void add_slice(Timeline& timeline, const Slice& slice) {
+  if (timeline.slices.size() == kTimelineSlicesMax) timeline.truncated = true;
+  if (!timeline.truncated) timeline.slices.push_back(slice);
+}
+
 void add_step(Timeline& timeline, const TaskGraph& graph, const std::vector<TaskTimes>& times, int32_t step) {
   if (timeline.truncated || timeline.slices.size() + times.size() > kTimelineSlicesMax) {
     timeline.truncated = true;

@@ -24,6 +24,7 @@ struct Timeline {
 // Whole steps are added until this many slices are reached.
 constexpr size_t kTimelineSlicesMax = 400'000;
 
+void add_slice(Timeline& timeline, const Slice& slice);
 void add_step(Timeline& timeline, const TaskGraph& graph, const std::vector<TaskTimes>& times, int32_t step);
 
 }  // namespace moesim

@@ -248,10 +248,21 @@ void OffloadGpu::take_chunk(ExpertItem item, Bytes so_far) {
   const Bytes chunk{(so_far.count - 1) % config_.chunk.count + 1};
   shared_.sums.bus.add(shared_.sim.now(), chunk);
   shared_.sums.dram.add(shared_.sim.now(), chunk);
+  const Duration took = engine_.busy() - busy_drawn_;
+  draw(Lane::copy_in, Operation::copy, item, Time{shared_.sim.now().ps - took.ps});
+  busy_drawn_ = engine_.busy();
   if (so_far < bytes) return;
   socket_.store->let_go(item, true);
   copies_[size_t(item)].whole = true;
   shared_.sim.after<&OffloadGpu::landed>(shared_.costs.decode(item), *this, uint64_t(item));
+}
+
+// Until now; the number of an expert stands where a task has its part.
+void OffloadGpu::draw(Lane lane, Operation operation, ExpertItem item, Time start) const {
+  if (shared_.timeline == nullptr) return;
+  const int32_t layer = shared_.model_layer[size_t(item / shared_.hosted.experts)];
+  const uint32_t label = pack({operation, layer, item % shared_.hosted.experts});
+  add_slice(*shared_.timeline, {start, shared_.sim.now(), stream_of(gpu_, lane), label, int32_t(step_)});
 }
 
 void OffloadGpu::copying(void* gpu, bool is_active) {

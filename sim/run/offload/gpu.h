@@ -18,6 +18,7 @@
 #include "sim/run/offload/forecasts.h"
 #include "sim/run/offload/future.h"
 #include "sim/run/offload/host_store.h"
+#include "sim/run/timeline.h"
 #include "sim/work/copy_engine.h"
 #include "sim/work/paced_server.h"
 
@@ -46,6 +47,8 @@ struct OffloadShared {
   OffloadSums& sums;
   bool forecasts_always = false;  // the cache reads forecasts
   CopyInterference interference{};
+  const std::vector<int32_t>& model_layer;  // [MoE layer]
+  Timeline* timeline = nullptr;             // where somebody wants it
 };
 
 // The processor of a socket, and how the copies from its memory and its reads slow each other.
@@ -54,6 +57,7 @@ struct OffloadSocket {
   HostStore* store = nullptr;          // of its server
   int32_t copying = 0;                 // GPUs to which it copies
   std::vector<CopyEngine*> engines{};  // of its GPUs
+  Time done{};                         // when the processor last was done with an expert
 };
 
 // What a layer asks of a GPU.
@@ -116,6 +120,7 @@ class OffloadGpu {
     bool deferred = false;
     int32_t layer = 0;
     bool waiting = false;  // for the host's memory
+    Time submitted{};
   };
 
   static bool admit(void* gpu, uint64_t item);
@@ -156,6 +161,7 @@ class OffloadGpu {
   Rate bus_rate() const;
   bool make_room(ExpertItem item);
   void take_chunk(ExpertItem item, Bytes so_far);
+  void draw(Lane lane, Operation operation, ExpertItem item, Time start) const;
   ExpertLevel::Sight sight() const;
 
   const OffloadShared& shared_;
@@ -170,6 +176,7 @@ class OffloadGpu {
   Rate bus_;
   Rng rng_;
   PrefetchState prefetch_;
+  Duration busy_drawn_;  // of the copy engine, that is in the timeline
 
   std::vector<uint8_t> hosted_;         // [item]
   std::vector<Copy> copies_;            // [item]

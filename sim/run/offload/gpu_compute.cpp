@@ -44,6 +44,7 @@ void OffloadGpu::begin_cpu(uint64_t number) {
 
 void OffloadGpu::start_cpu(uint32_t job) {
   jobs_[job].waiting = false;
+  jobs_[job].submitted = shared_.sim.now();
   socket_.cpu->submit(uint64_t(int32_t(gpu_)) << 32 | job, jobs_[job].length);
   set_pace();
 }
@@ -73,6 +74,8 @@ void OffloadGpu::cpu_done(uint32_t job) {
     socket_.store->let_go(done.item, true);
     shared_.sums.dram.add(shared_.sim.now(), bytes_of_item(done.item));
   }
+  draw(Lane::cpu, Operation::experts, done.item, std::max(done.submitted, socket_.done));
+  socket_.done = shared_.sim.now();
   set_pace();
   // A deferred one counts in the layer after its own, which may have begun by now.
   const bool is_ahead = done.deferred && done.layer == now_.layer;

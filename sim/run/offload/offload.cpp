@@ -49,9 +49,9 @@ Offload::Offload(const OffloadInput& in)
   if (cache_of(config_).traits.reads_future)
     future_ =
         std::make_unique<FutureUses>(in.routing, in.batch, layout, hosted_, config_.horizon, in.loaded.scenario.steps);
-  shared_ = std::make_unique<OffloadShared>(
-      OffloadShared{in.loaded, layout, hosted_, past_, in.sim, in.executor, costs_, forecasts_, future_.get(), sums_,
-                    cache_of(config_).traits.reads_forecast, interference_of(in.loaded, costs_)});
+  shared_ = std::make_unique<OffloadShared>(OffloadShared{
+      in.loaded, layout, hosted_, past_, in.sim, in.executor, costs_, forecasts_, future_.get(), sums_,
+      cache_of(config_).traits.reads_forecast, interference_of(in.loaded, costs_), model_layer_, in.timeline});
   const std::vector<int64_t> past_load = load_of_items(in.routing);
   add_hosts(past_load);
   add_gpus(past_load);

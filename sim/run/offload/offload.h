@@ -28,6 +28,7 @@ struct OffloadInput {
   const std::vector<MemoryResult>& memory;  // [gpu]; its `weights_experts` are the caches
   Simulator& sim;
   Executor& executor;
+  Timeline* timeline = nullptr;  // to draw copies and CPU experts in
 };
 
 class Offload {

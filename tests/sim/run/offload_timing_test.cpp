@@ -2,6 +2,7 @@
 // expert of 6,291,456 B takes 125.82912 us. It computes 100 us on the GPU, which regroups no tokens.
 #include <gtest/gtest.h>
 
+#include "sim/run/run_record.h"
 #include "tests/support/offload_case.h"
 
 namespace moesim {
@@ -139,6 +140,21 @@ TEST(OffloadTiming, OfATierBelowIsPipelinedByChunks) {
   EXPECT_NEAR(nvme.step_time_s - base, read + last - 100e-6, kPicoseconds);
   ASSERT_EQ(nvme.offload->tiers.size(), 2u);
   EXPECT_EQ(nvme.offload->tiers[1].bytes, kExpertBytes);
+}
+
+// Nothing there at first: each of two copies is a slice of the stream that copies in, and they follow each other.
+TEST(OffloadTiming, ShowsCopiesInTheTimeline) {
+  const OffloadCase test({});
+  RunRecord record;
+  run_scenario(test.load(with(kAllThere, {"/offload/warm=false"})), {.record = &record});
+  std::vector<Slice> copies;
+  for (const Slice& slice : record.timeline.slices)
+    if (slice.stream == stream_of(GpuId{0}, Lane::copy_in)) copies.push_back(slice);
+  ASSERT_EQ(copies.size(), 2u);
+  EXPECT_NEAR((copies[0].end - copies[0].start).seconds(), 10e-6 + 2e-6 + kBus, kPicoseconds);
+  EXPECT_NEAR((copies[1].end - copies[1].start).seconds(), 2e-6 + kBus, kPicoseconds);
+  EXPECT_EQ(copies[0].end, copies[1].start);
+  EXPECT_EQ(unpack_label(copies[0].label).operation, Operation::copy);
 }
 
 }  // namespace
