@@ -10,21 +10,21 @@ namespace {
 
 // The socket that the fewest links lead to, of the GPU's own server.
 VertexId nearest_socket(const Topology& topology, VertexId gpu) {
-  std::vector<std::vector<VertexId>> next(boost::num_vertices(topology.graph));
-  for (const LinkPlace& place : topology.places) next[index(place.from)].push_back(place.to);
   const int32_t node = vertex(topology, gpu).node;
-  std::vector<bool> seen(next.size());
+  std::vector<bool> seen(boost::num_vertices(topology.graph));
   std::deque<VertexId> queue{gpu};
   seen[index(gpu)] = true;
   while (!queue.empty()) {
     const VertexId here = queue.front();
     queue.pop_front();
     if (vertex(topology, here).kind == VertexKind::cpu) return here;
-    for (const VertexId there : next[index(here)])
-      if (!seen[index(there)] && vertex(topology, there).node == node) {
-        seen[index(there)] = true;
-        queue.push_back(there);
-      }
+    const auto [begin, end] = boost::out_edges(index(here), topology.graph);
+    for (auto edge = begin; edge != end; ++edge) {
+      const VertexId there{int32_t(boost::target(*edge, topology.graph))};
+      if (seen[index(there)] || vertex(topology, there).node != node) continue;
+      seen[index(there)] = true;
+      queue.push_back(there);
+    }
   }
   return kNoVertex;
 }

@@ -37,7 +37,8 @@ Offload::Offload(const OffloadInput& in)
       config_(*in.loaded.scenario.offload),
       hosted_(hosted_experts(in.placement, in.cluster.layout.ep, int32_t(in.loaded.model.experts))),
       past_(past_tokens(in.routing)),
-      costs_(in.loaded, in.model, load_of_items(in.routing)),
+      past_load_(load_of_items(in.routing)),
+      costs_(in.loaded, in.model, past_load_),
       forecasts_(in.loaded, in.cluster.layout, in.routing, in.placement) {
   for (int32_t layer = 0; layer < in.loaded.model.layers; ++layer) {
     const bool is_moe = is_moe_layer(in.loaded.model, layer);
@@ -52,32 +53,31 @@ Offload::Offload(const OffloadInput& in)
   shared_ = std::make_unique<OffloadShared>(OffloadShared{
       in.loaded, layout, hosted_, past_, in.sim, in.executor, costs_, forecasts_, future_.get(), sums_,
       cache_of(config_).traits.reads_forecast, interference_of(in.loaded, costs_), model_layer_, in.timeline});
-  const std::vector<int64_t> past_load = load_of_items(in.routing);
-  add_hosts(past_load);
-  add_gpus(past_load);
+  add_hosts();
+  add_gpus();
   in_.executor.set_outside({&Offload::begin_task, this});
 }
 
 // What the GPU hosts has bytes, the rest none.
-LevelShape Offload::shape_of(GpuId gpu, const std::vector<int64_t>& past_load) const {
+LevelShape Offload::shape_of(GpuId gpu) const {
   LevelShape shape;
   shape.layers = hosted_.layers;
   shape.experts = hosted_.experts;
   shape.top_k = int32_t(in_.loaded.model.top_k);
-  shape.item_bytes.assign(past_load.size(), Bytes{});
-  shape.past_load = past_load;
+  shape.item_bytes.assign(past_load_.size(), Bytes{});
+  shape.past_load = past_load_;
   for (int32_t layer = 0; layer < hosted_.layers; ++layer)
     for (const int32_t expert : hosted_.of(in_.cluster.layout, gpu, layer))
       shape.item_bytes[size_t(hosted_.item(layer, expert))] = costs_.stored(hosted_.item(layer, expert));
   return shape;
 }
 
-void Offload::add_hosts(const std::vector<int64_t>& past_load) {
+void Offload::add_hosts() {
   for (int32_t node = 0; node < in_.cluster.topology.nodes; ++node) {
     LevelShape of_node;
     for (size_t gpu = 0; gpu < in_.cluster.node_of_gpu.size(); ++gpu) {
       if (in_.cluster.node_of_gpu[gpu] != node) continue;
-      LevelShape of_gpu = shape_of(GpuId(gpu), past_load);
+      LevelShape of_gpu = shape_of(GpuId(gpu));
       if (of_node.item_bytes.empty()) of_node = of_gpu;
       for (size_t item = 0; item < of_node.item_bytes.size(); ++item)
         of_node.item_bytes[item] = std::max(of_node.item_bytes[item], of_gpu.item_bytes[item]);
@@ -94,13 +94,13 @@ void Offload::add_hosts(const std::vector<int64_t>& past_load) {
   }
 }
 
-void Offload::add_gpus(const std::vector<int64_t>& past_load) {
+void Offload::add_gpus() {
   const Topology& topology = in_.cluster.topology;
   for (size_t gpu = 0; gpu < topology.gpus.size(); ++gpu) {
     const size_t socket = size_t(in_.memories.socket_of_gpu[gpu]);
     const OffloadGpu::Ends ends{endpoint_of(in_.memories.sockets[socket].memory), endpoint_of(topology.gpus[gpu])};
     OffloadSocket& processor = sockets_[config_.cpu.in_memory ? gpu : socket];
-    const LevelShape shape = shape_of(GpuId(gpu), past_load);
+    const LevelShape shape = shape_of(GpuId(gpu));
     gpus_.push_back(
         std::make_unique<OffloadGpu>(*shared_, GpuId(gpu), ends, processor, shape, room_of(GpuId(gpu), shape)));
   }

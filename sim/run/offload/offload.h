@@ -50,10 +50,10 @@ class Offload {
   static void cpu_done(void* offload, uint64_t job);
   static void host_ready(void* offload, int32_t node, ExpertItem item, Bytes so_far);
   void begin_layer(GraphId graph, TaskId task);
-  LevelShape shape_of(GpuId gpu, const std::vector<int64_t>& past_load) const;
+  LevelShape shape_of(GpuId gpu) const;
   Bytes room_of(GpuId gpu, const LevelShape& shape) const;
-  void add_hosts(const std::vector<int64_t>& past_load);
-  void add_gpus(const std::vector<int64_t>& past_load);
+  void add_hosts();
+  void add_gpus();
   void add_scores(int32_t group, int32_t layer);
   Duration beside(GpuId gpu, int32_t layer);
   void check_bytes() const;
@@ -62,6 +62,7 @@ class Offload {
   const OffloadConfig& config_;
   HostedExperts hosted_;
   PastTokens past_;
+  std::vector<int64_t> past_load_;  // [item]
   ExpertCosts costs_;
   ExpertForecasts forecasts_;
   std::unique_ptr<FutureUses> future_;
