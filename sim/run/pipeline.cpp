@@ -10,6 +10,7 @@
 #include "sim/core/check.h"
 #include "sim/core/random.h"
 #include "sim/run/names.h"
+#include "sim/run/offload/memories.h"
 #include "topologies/routes.h"
 
 namespace moesim {
@@ -52,16 +53,6 @@ void add_attention_faults(const LoadedScenario& loaded, std::vector<Fault>& faul
     faults.push_back(
         fault_at(loaded.root, "/pipeline/attention",
                  fmt::format("{} has linear or encoder layers, which run on the GPU; take `gpu`", loaded.model.name)));
-}
-
-// The socket to which the GPU has the shortest path.
-VertexId socket_of(const Topology& topology, RoutedPaths& paths) {
-  const EndpointId gpu = endpoint_of(topology.gpus.front());
-  VertexId nearest = topology.cpus.front();
-  for (const VertexId cpu : topology.cpus)
-    if (paths.by_hash(endpoint_of(cpu), gpu, 0).size() < paths.by_hash(endpoint_of(nearest), gpu, 0).size())
-      nearest = cpu;
-  return nearest;
 }
 
 // Beside weights that travel attention has what they leave of the socket's memory, and half of it at least.
@@ -143,7 +134,8 @@ void check_pipeline(const LoadedScenario& loaded, const Cluster& cluster) {
     if (wrong) faults.push_back(fault_at(loaded.root, path, std::move(message)));
   };
   fault_if(cluster.layout.gpus > 1, "/pipeline", fmt::format("is for one GPU, but there are {}", cluster.layout.gpus));
-  fault_if(cluster.topology.cpus.empty(), "/cluster/fabric", "has no CPU that weights could come from");
+  fault_if(nearest_socket(cluster.topology, cluster.topology.gpus.front()) == kNoVertex, "/cluster/fabric",
+           "has no CPU that weights could come from");
   fault_if(scenario.speculation.has_value(), "/speculation", "does nothing with a `pipeline`, on one GPU");
   fault_if(scenario.rebalance.policy.name() != "never", "/rebalance", "does nothing with a `pipeline`, on one GPU");
   fault_if(scenario.parallelism.spare_slots > 0 || !scenario.parallelism.slots.empty(), "/parallelism",
@@ -194,7 +186,7 @@ Pipeline::Pipeline(const LoadedScenario& loaded, const Cluster& cluster, const S
     : requests_(batch.ranks.front()),
       host_bytes_(host_bytes(loaded, requests_)),
       setup_{model, *loaded.scenario.pipeline, requests_, {}, {}, {}, {}, {}} {
-  const VertexId socket = socket_of(cluster.topology, paths);
+  const VertexId socket = nearest_socket(cluster.topology, cluster.topology.gpus.front());
   cpu_name_ = vertex(cluster.topology, socket).name;
   setup_.host = endpoint_of(socket);
   setup_.gpu = endpoint_of(cluster.topology.gpus.front());

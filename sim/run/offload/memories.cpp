@@ -8,27 +8,6 @@
 namespace moesim {
 namespace {
 
-// The socket that the fewest links lead to, of the GPU's own server.
-VertexId nearest_socket(const Topology& topology, VertexId gpu) {
-  const int32_t node = vertex(topology, gpu).node;
-  std::vector<bool> seen(boost::num_vertices(topology.graph));
-  std::deque<VertexId> queue{gpu};
-  seen[index(gpu)] = true;
-  while (!queue.empty()) {
-    const VertexId here = queue.front();
-    queue.pop_front();
-    if (vertex(topology, here).kind == VertexKind::cpu) return here;
-    const auto [begin, end] = boost::out_edges(index(here), topology.graph);
-    for (auto edge = begin; edge != end; ++edge) {
-      const VertexId there{int32_t(boost::target(*edge, topology.graph))};
-      if (seen[index(there)] || vertex(topology, there).node != node) continue;
-      seen[index(there)] = true;
-      queue.push_back(there);
-    }
-  }
-  return kNoVertex;
-}
-
 VertexId add_memory(Topology& topology, VertexId socket, const std::string& name, Link link) {
   const int32_t node = vertex(topology, socket).node;
   const VertexId memory = add_vertex(topology, {VertexKind::memory, name, node, kNoVertex});
@@ -62,6 +41,26 @@ std::vector<VertexId> tiers_of_node(const LoadedScenario& loaded, Topology& topo
 }
 
 }  // namespace
+
+VertexId nearest_socket(const Topology& topology, VertexId gpu) {
+  const int32_t node = vertex(topology, gpu).node;
+  std::vector<bool> seen(boost::num_vertices(topology.graph));
+  std::deque<VertexId> queue{gpu};
+  seen[index(gpu)] = true;
+  while (!queue.empty()) {
+    const VertexId here = queue.front();
+    queue.pop_front();
+    if (vertex(topology, here).kind == VertexKind::cpu) return here;
+    const auto [begin, end] = boost::out_edges(index(here), topology.graph);
+    for (auto edge = begin; edge != end; ++edge) {
+      const VertexId there{int32_t(boost::target(*edge, topology.graph))};
+      if (seen[index(there)] || vertex(topology, there).node != node) continue;
+      seen[index(there)] = true;
+      queue.push_back(there);
+    }
+  }
+  return kNoVertex;
+}
 
 HostMemories add_host_memories(const LoadedScenario& loaded, Cluster& cluster) {
   Topology& topology = cluster.topology;
